@@ -1,0 +1,1 @@
+"""Asks an mri-contrast server which contrast a brain MRI scan has."""

@@ -1,0 +1,68 @@
+"""Reads PNG, JPEG and TIFF into one grey channel, each pixel format on purpose."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mri_contrast._files import Entry
+from mri_contrast._scan import MAX_PIXELS, Scan, too_large
+from mri_contrast.errors import UnreadableScan
+
+_DEEP = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
+_TRANSPARENT = {"LA", "La", "PA", "RGBA", "RGBa"}
+# What Pillow raises on files that are cut short or damaged.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+
+
+def read_image(entry: Entry) -> Scan:
+    """Reads one image.
+
+    Returns:
+        `(h, w, 1)` voxels: uint8, uint16 (16-bit files keep their range), int32 or
+        float32. Colour becomes luma (ITU-R 601), transparency lies on black.
+
+    Raises:
+        UnreadableScan: damaged, too large or in a pixel format without a grey value.
+    """
+    try:
+        with warnings.catch_warnings(), entry.open() as stream:
+            warnings.simplefilter("ignore")  # of EXIF data, which is not read
+            image = Image.open(stream, formats=("PNG", "JPEG", "TIFF"))
+            too_large(image.size, MAX_PIXELS)
+            pages = int(getattr(image, "n_frames", 1))
+            image.load()
+    except (UnreadableScan, Image.DecompressionBombError) as error:
+        raise UnreadableScan(f"the image is too large: {error}") from None
+    except _DAMAGE:
+        raise UnreadableScan(
+            "the image is damaged or cut short; export it again"
+        ) from None
+    notes = (f"{pages} pages: the first used",) if pages > 1 else ()
+    return Scan(_grey(image)[:, :, np.newaxis], notes=notes)
+
+
+def _grey(image: Image.Image) -> npt.NDArray[Any]:
+    """`(h, w)` grey values of an image in any of Pillow's modes."""
+    if image.mode in _DEEP:
+        pixels = np.asarray(image)
+        return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+    if image.mode in _TRANSPARENT or "transparency" in image.info:
+        red_green_blue_alpha = image.convert("RGBA")
+        alpha = np.asarray(red_green_blue_alpha.getchannel("A"), np.uint16)
+        luma = np.asarray(red_green_blue_alpha.convert("RGB").convert("L"), np.uint16)
+        return ((luma * alpha + 127) // 255).astype(np.uint8)
+    try:
+        # A palette must become colour first: its indices are no intensities.
+        opaque = image if image.mode in {"1", "L"} else image.convert("RGB")
+    except ValueError:
+        raise UnreadableScan(
+            f"its pixels are {image.mode}; export it as a grey or RGB image"
+        ) from None
+    return np.asarray(opaque.convert("L"))

@@ -1,0 +1,161 @@
+"""Reads a scan, whatever holds it: PNG, JPEG, TIFF, NIfTI, DICOM, a folder or a zip."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mri_contrast._files import Entry, entries_of, kind_of
+from mri_contrast._scan import MAX_PIXELS, MAX_VOXELS, Part, Scan
+from mri_contrast.errors import UnreadableScan
+
+__all__ = [
+    "MAX_PIXELS",
+    "MAX_VOXELS",
+    "Part",
+    "Scan",
+    "Source",
+    "find_parts",
+    "read_scan",
+    "read_series",
+]
+
+Source: TypeAlias = (
+    "str | os.PathLike[str] | bytes | BinaryIO | npt.NDArray[Any] | Scan"
+)
+
+
+def read_scan(source: Source) -> Scan:
+    """Reads the one scan that a source holds.
+
+    Args:
+        source: a path (file, folder or zip), the bytes of a file, a binary file
+            object, a 2-D or 3-D array of real numbers (spacing 1 mm assumed), or a
+            `Scan`, returned as it is. Formats are told by content, not by name.
+
+    Raises:
+        UnreadableScan: missing, damaged, in no known format, or more than one series
+            (the message gives their count; `read_series` reads them all).
+        TypeError: `source` is none of the above.
+    """
+    parts = find_parts(source)
+    if len(parts) > 1:
+        raise UnreadableScan(
+            f"it holds {len(parts)} series; give one of them, or ask for all with "
+            "read_series or identify_many"
+        )
+    return parts[0].read()
+
+
+def read_series(source: Source) -> list[Scan]:
+    """Reads every series of a source; those that cannot be read are left out.
+
+    Returns:
+        At least one scan; where series were left out, each scan's notes say so.
+
+    Raises:
+        UnreadableScan: no series could be read; the first reason is given.
+        TypeError: `source` is of no type that `read_scan` takes.
+    """
+    scans: list[Scan] = []
+    failures: list[UnreadableScan] = []
+    for part in find_parts(source):
+        try:
+            scans.append(part.read())
+        except UnreadableScan as error:
+            failures.append(error)
+    if not scans:
+        raise failures[0]
+    if not failures:
+        return scans
+    note = f"{len(failures)} other series could not be read"
+    return [dataclasses.replace(s, notes=(*s.notes, note)) for s in scans]
+
+
+def find_parts(source: Source) -> list[Part]:
+    """Lists the series of a source without reading their voxels.
+
+    Returns:
+        At least one part; named where there are several: DICOM series by their number,
+        files by their name within the folder or zip.
+
+    Raises:
+        UnreadableScan: nothing there is a scan.
+        TypeError: `source` is of no type that `read_scan` takes.
+    """
+    if isinstance(source, Scan):
+        scan = source
+        return [Part(None, lambda: scan)]
+    if isinstance(source, np.ndarray):
+        return [Part(None, partial(_from_array, source))]
+    entries = entries_of(source)
+    parts = _parts(entries)
+    if not parts:
+        raise UnreadableScan(_nothing(entries))
+    if len(parts) == 1:
+        return [Part(None, parts[0].read)]
+    return [Part(part.name, partial(_named, part)) for part in parts]
+
+
+def _parts(entries: list[Entry]) -> list[Part]:
+    parts: list[Part] = []
+    dicom: list[Entry] = []
+    for entry in entries:
+        kind = kind_of(entry.head())
+        if kind == "dicom":
+            dicom.append(entry)
+        elif (reader := _reader(kind, entry)) is not None:
+            parts.append(Part(entry.name, partial(reader, entry)))
+    if dicom:
+        from mri_contrast._dicom import find_series
+
+        parts += find_series(dicom)
+    return parts
+
+
+def _reader(kind: str | None, entry: Entry) -> Callable[[Entry], Scan] | None:
+    """What reads one file; the formats' libraries are imported when needed only."""
+    if kind == "image":
+        from mri_contrast._images import read_image
+
+        return read_image
+    if kind == "nifti":
+        from mri_contrast._nifti import read_nifti
+
+        return read_nifti
+    voxels_of_a_pair = not entry.name and entry.path and entry.path.suffix == ".img"
+    if kind == "pair" or voxels_of_a_pair:
+        from mri_contrast._nifti import read_pair
+
+        return read_pair
+    return None
+
+
+def _named(part: Part) -> Scan:
+    return dataclasses.replace(part.read(), part=part.name)
+
+
+def _nothing(entries: list[Entry]) -> str:
+    known = "PNG, JPEG, TIFF, NIfTI (.nii, .nii.gz) or DICOM"
+    if entries[0].name:
+        return f"none of its {len(entries)} files is a scan ({known})"
+    if not entries[0].head():
+        return "the file is empty; copy it again"
+    return f"it is not {known}, nor a zip or folder of them, or it is damaged"
+
+
+def _from_array(array: npt.NDArray[Any]) -> Scan:
+    """Takes `(h, w)` or `(i, j, k)`; booleans become 0 and 1."""
+    if array.ndim not in (2, 3):
+        raise UnreadableScan(
+            f"the array's shape is {array.shape}; give (h, w) or (i, j, k)"
+        )
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    return Scan(array[:, :, np.newaxis] if array.ndim == 2 else array)
