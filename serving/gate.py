@@ -1,0 +1,174 @@
+"""Refuses an export that would serve wrong answers, or take the server down."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.runs import Run
+from serving.commands import GATE_REFUSED, RefusalError
+from serving.signatures import SIZE, SLICES
+from serving.warmup import ALLOWED_SIZES, example, png
+
+TOLERANCE: Final = 1e-4
+"""Largest difference of a log-probability between the export and Keras."""
+
+Call = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+class GateRefusedError(RefusalError):
+    """The export must not be published."""
+
+    code = GATE_REFUSED
+
+
+def check(model: Path, run: Run) -> dict[str, Any]:
+    """Checks a SavedModel in a TF1 Session, the way TF Serving loads it.
+
+    Args:
+        model: The SavedModel's folder.
+        run: What it was exported from.
+
+    Returns:
+        The evidence, for the model card.
+
+    Raises:
+        GateRefusedError: An input is unguarded, an answer differs from Keras or from
+            itself, or a wrong shape is not refused.
+    """
+    expected = _expected(run)
+    graph = tf.Graph()
+    with graph.as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(model))
+        signatures = {
+            name: definition
+            for name, definition in meta.signature_def.items()
+            if definition.inputs
+        }
+        # First, since a wrong shape into an unguarded convolution ends this process.
+        for name, definition in signatures.items():
+            _check_guarded(name, definition, meta.graph_def)
+        calls = {
+            name: _call(session, definition) for name, definition in signatures.items()
+        }
+        for name, call in calls.items():
+            _check_repeatable(name, call)
+        _check_wrong_shapes(calls[SLICES])
+        difference = _check_against_keras(calls[SLICES], run.classes, expected)
+    return {
+        "signatures": sorted(calls),
+        "largest_difference_to_keras": difference,
+        "tolerance": TOLERANCE,
+    }
+
+
+def _call(session: tf.compat.v1.Session, definition: Any) -> Call:
+    (fed,) = definition.inputs.values()
+    fetched = {alias: info.name for alias, info in definition.outputs.items()}
+
+    def call(value: np.ndarray) -> dict[str, np.ndarray]:
+        answer: dict[str, np.ndarray] = session.run(fetched, {fed.name: value})
+        return answer
+
+    return call
+
+
+def sample(signature: str, count: int) -> np.ndarray:
+    """Returns a reproducible valid input: uint8 slices or encoded noise."""
+    slices = np.random.default_rng(count).integers(
+        0, 256, (count, SIZE, SIZE), dtype=np.uint8
+    )
+    if signature == "encoded":
+        return np.array([png(slice_) for slice_ in slices], object)
+    if signature == "classify":
+        examples = [example(png(slice_)).SerializeToString() for slice_ in slices]
+        return np.array(examples, object)
+    return slices
+
+
+def _check_repeatable(name: str, call: Call) -> None:
+    for count in (1, ALLOWED_SIZES[1]):
+        value = sample(name, count)
+        first, second = call(value), call(value)
+        for output in first:
+            if len(first[output]) != count:
+                raise GateRefusedError(
+                    f"{name} answers {count} inputs with {first[output].shape} "
+                    f"{output}; every output needs one entry for each input"
+                )
+            if not np.array_equal(first[output], second[output]):
+                raise GateRefusedError(
+                    f"{name} answers the same input with different {output}; leave "
+                    "random layers out of the network"
+                )
+
+
+def _check_wrong_shapes(call: Call) -> None:
+    for shape in ((1, SIZE, SIZE, 1), (SIZE,), (1, SIZE - 1, SIZE)):
+        try:
+            call(np.zeros(shape, np.uint8))
+        except (ValueError, tf.errors.InvalidArgumentError):
+            continue
+        raise GateRefusedError(f"{SLICES} accepts a tensor of shape {shape}")
+
+
+def _expected(run: Run) -> np.ndarray:
+    """Returns what the export should answer to `sample`: (n, classes) float32."""
+    slices = sample(SLICES, ALLOWED_SIZES[1])
+    pixels = slices[..., np.newaxis].astype(np.float32) / 255
+    logits = run.model.predict(pixels, verbose=0) / run.calibration.temperature
+    return np.asarray(tf.nn.log_softmax(tf.constant(logits, tf.float32)))
+
+
+def _check_against_keras(
+    call: Call, classes: tuple[str, ...], expected: np.ndarray
+) -> float:
+    answer = call(sample(SLICES, len(expected)))
+    missing = [name for name in classes if name not in answer]
+    if missing:
+        raise GateRefusedError(f"{SLICES} has no output {', '.join(missing)}")
+    served = np.stack([answer[name] for name in classes], axis=1)
+    difference = float(np.abs(served - expected).max())
+    if not difference <= TOLERANCE:
+        raise GateRefusedError(
+            f"log-probabilities differ from Keras by {difference:.2g}, allowed is "
+            f"{TOLERANCE:g}; export again from the run's model.keras"
+        )
+    return difference
+
+
+def _check_guarded(name: str, definition: Any, graph: Any) -> None:
+    functions = {
+        function.signature.name: function for function in graph.library.function
+    }
+    nodes = {node.name: node for node in graph.node}
+    for alias, info in definition.inputs.items():
+        source = info.name.split(":")[0]
+        users = [node for node in nodes.values() if source in _inputs(node)]
+        if not users or not all(
+            _guards(user, _inputs(user).index(source), functions) for user in users
+        ):
+            raise GateRefusedError(
+                f"input {alias} of {name} does not pass tf.ensure_shape first, so a "
+                "wrong shape could end the serving process"
+            )
+
+
+def _guards(node: Any, position: int, functions: dict[str, Any]) -> bool:
+    """Whether a node checks its input's shape before anything else sees it."""
+    if node.op == "EnsureShape":
+        return True
+    called = functions.get(node.attr["f"].func.name)
+    if called is None:
+        return False
+    argument = called.signature.input_arg[position].name
+    users = [inner for inner in called.node_def if argument in _inputs(inner)]
+    return bool(users) and all(
+        _guards(user, _inputs(user).index(argument), functions) for user in users
+    )
+
+
+def _inputs(node: Any) -> list[str]:
+    return [name.lstrip("^").split(":")[0] for name in node.input]

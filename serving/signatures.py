@@ -1,0 +1,147 @@
+"""What the exported graph computes: one function for each signature of the contract."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Final
+
+import keras
+import tensorflow as tf
+
+from pipeline.runs import Run
+from serving.images import read_images
+
+SIZE: Final = 150
+"""Height and width of a slice in pixels, as the client's slicer cuts them."""
+
+SLICES: Final = "slices_v1"
+"""Name of the signature that the client asks for; the format is its version."""
+
+Outputs = dict[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Signature:
+    """A function of the graph and what it takes.
+
+    Attributes:
+        function: Takes one tensor, returns named tensors.
+        takes: Name, dtype and shape of that tensor.
+    """
+
+    function: Callable[[tf.Tensor], Outputs]
+    takes: tf.TensorSpec
+
+
+def signatures(run: Run) -> dict[str, Signature]:
+    """Returns the signatures of a run's network by their names.
+
+    Each passes its input through `tf.ensure_shape`: without it a tensor of the wrong
+    rank ends the whole serving process in a failed check of the convolution.
+    """
+    slices = tf.TensorSpec((None, SIZE, SIZE), tf.uint8, name="slices")
+    images = tf.TensorSpec((None,), tf.string, name="images")
+    examples = tf.TensorSpec((None,), tf.string, name="inputs")
+    answer = Signature(_slices(run), slices)
+    return {
+        "serving_default": answer,
+        SLICES: answer,
+        "encoded": Signature(_encoded(run), images),
+        "classify": Signature(_classify(run), examples),
+        "explain": Signature(_explain(run.model), slices),
+    }
+
+
+def _log_probabilities(run: Run, slices: tf.Tensor) -> tf.Tensor:
+    """Returns (n, classes) float32 calibrated log-probabilities of uint8 slices."""
+    pixels = tf.cast(slices, tf.float32)[..., tf.newaxis] / 255.0
+    logits = tf.cast(run.model(pixels, training=False), tf.float32)
+    return tf.nn.log_softmax(logits / run.calibration.temperature)
+
+
+def _named(run: Run, log_probabilities: tf.Tensor) -> Outputs:
+    """Names the columns by class and adds the constants of the volume's verdict."""
+    count = tf.shape(log_probabilities)[:1]
+    named = {
+        name: log_probabilities[:, column] for column, name in enumerate(run.classes)
+    }
+    return named | {
+        "aux_rho": tf.fill(count, tf.constant(run.calibration.rho, tf.float32)),
+        "aux_accept": tf.fill(count, tf.constant(run.calibration.accept, tf.float32)),
+    }
+
+
+def _slices(run: Run) -> Callable[[tf.Tensor], Outputs]:
+    def slices_v1(slices: tf.Tensor) -> Outputs:
+        slices = tf.ensure_shape(slices, (None, SIZE, SIZE))
+        return _named(run, _log_probabilities(run, slices))
+
+    return slices_v1
+
+
+def _encoded(run: Run) -> Callable[[tf.Tensor], Outputs]:
+    def encoded(images: tf.Tensor) -> Outputs:
+        slices, errors = read_images(tf.ensure_shape(images, (None,)))
+        return _named(run, _log_probabilities(run, slices)) | {"error": errors}
+
+    return encoded
+
+
+def _classify(run: Run) -> Callable[[tf.Tensor], Outputs]:
+    features = {"image/encoded": tf.io.FixedLenFeature((), tf.string)}
+
+    def classify(inputs: tf.Tensor) -> Outputs:
+        examples = tf.ensure_shape(inputs, (None,))
+        images = tf.io.parse_example(examples, features)["image/encoded"]
+        slices, errors = read_images(images)
+        bad = tf.boolean_mask(errors, tf.not_equal(errors, ""))
+        check = tf.debugging.Assert(tf.equal(tf.size(bad), 0), [bad])
+        with tf.control_dependencies([check]):
+            scores = tf.exp(_log_probabilities(run, slices))
+        names = tf.constant(run.classes)[tf.newaxis]
+        return {"classes": tf.tile(names, [tf.shape(scores)[0], 1]), "scores": scores}
+
+    return classify
+
+
+def _explain(model: keras.Model) -> Callable[[tf.Tensor], Outputs]:
+    """Returns the heat of the winning class by HiResCAM (arXiv:2011.08891).
+
+    Activation times gradient, summed over the channels of the last feature map. For
+    global average pooling and a dense layer it equals the class activation map.
+    """
+    last_map = _last_map(model.outputs[0])
+    body = keras.Model(model.inputs[0], last_map)
+    head = keras.Model(last_map, model.outputs[0])
+
+    def explain(slices: tf.Tensor) -> Outputs:
+        slices = tf.ensure_shape(slices, (None, SIZE, SIZE))
+        pixels = tf.cast(slices, tf.float32)[..., tf.newaxis] / 255.0
+        features = body(pixels, training=False)
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            winner = tf.reduce_max(head(features, training=False), axis=-1)
+        gradients = tape.gradient(winner, features)
+        heat = tf.nn.relu(tf.reduce_sum(features * gradients, axis=-1, keepdims=True))
+        heat = tf.image.resize(tf.cast(heat, tf.float32), (SIZE, SIZE))[..., 0]
+        peak = tf.reduce_max(heat, axis=(1, 2), keepdims=True)
+        return {"heat": tf.math.divide_no_nan(heat, peak)}
+
+    return explain
+
+
+def _last_map(tensor: Any) -> Any:
+    """Walks the network's graph back from a tensor to the last (n, h, w, c) one."""
+    while len(tensor.shape) != 4:
+        history = tensor._keras_history
+        node = history.operation._inbound_nodes[history.node_index]
+        tensor = node.input_tensors[0]
+    return tensor
+
+
+def archive(run: Run) -> keras.export.ExportArchive:
+    """Collects a run's signatures into an archive that can be written out."""
+    collected: Any = keras.export.ExportArchive()
+    collected.track(run.model)
+    for name, signature in signatures(run).items():
+        collected.add_endpoint(name, signature.function, [signature.takes])
+    return collected
