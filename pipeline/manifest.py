@@ -1,0 +1,143 @@
+"""What a folder of shards holds: `manifest.json`, written last and checked first."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Final, Self
+
+import mri_contrast.slices
+from pipeline.contrasts import CLASSES
+from pipeline.files import sha256_of, write_json
+
+SCHEMA: Final = 1
+"""Rises whenever a reader of older records or manifests would misread newer ones."""
+
+NAME: Final = "manifest.json"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shard:
+    """One finished file of records.
+
+    Attributes:
+        file: Name within the folder.
+        split: `train`, `validation` or `test`.
+        records: Number of slices.
+        bytes: Size of the file.
+        sha256: Hexadecimal digest of the file.
+    """
+
+    file: str
+    split: str
+    records: int
+    bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Manifest:
+    """Describes a finished folder of shards; a pure function of what it was made from.
+
+    Attributes:
+        schema: Version of the records and of this file.
+        slicer: `mri_contrast.slices.VERSION` that cut the slices.
+        classes: Names that the labels index.
+        slices: Number of slices by split and class.
+        scans: Number of scans by split and class.
+        subjects: Number of subjects by split.
+        rejected: Number of scans that could not be used; `rejected.csv` names them.
+        shards: The files, in order.
+        config: What made it: source, seed, split shares and so on.
+        sha256: Digest of `manifest.json`; ties a model to its data.
+    """
+
+    schema: int
+    slicer: int
+    classes: tuple[str, ...]
+    slices: dict[str, dict[str, int]]
+    scans: dict[str, dict[str, int]]
+    subjects: dict[str, int]
+    rejected: int
+    shards: tuple[Shard, ...]
+    config: dict[str, Any]
+    sha256: str = ""
+
+    def of_split(self, split: str) -> tuple[Shard, ...]:
+        """Returns the shards of a split, in order.
+
+        Raises:
+            ValueError: There is no such split, or it is empty.
+        """
+        shards = tuple(shard for shard in self.shards if shard.split == split)
+        if not sum(shard.records for shard in shards):
+            filled = [name for name, counts in self.slices.items() if any(counts)]
+            raise ValueError(
+                f"the shards hold no {split!r} slices, only {', '.join(filled)}; "
+                "build them from more subjects or with another share"
+            )
+        return shards
+
+    def count(self, split: str) -> int:
+        """Returns the number of slices in a split."""
+        return sum(self.slices.get(split, {}).values())
+
+    def save(self, folder: Path) -> None:
+        """Writes `manifest.json`."""
+        content = dataclasses.asdict(self)
+        del content["sha256"]
+        write_json(folder / NAME, content)
+
+    @classmethod
+    def parse(cls, text: str, sha256: str) -> Self:
+        """Builds a manifest from the text of `manifest.json`."""
+        content = json.loads(text)
+        content["classes"] = tuple(content["classes"])
+        content["shards"] = tuple(Shard(**shard) for shard in content["shards"])
+        return cls(**content, sha256=sha256)
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Loads and checks the manifest of a folder of shards.
+
+    Args:
+        folder: What `python -m pipeline.shards` wrote.
+
+    Raises:
+        FileNotFoundError: There is no finished build in the folder, or a shard is gone.
+        ValueError: The shards were made by an incompatible version, for other classes
+            or another slicer, or a file has another size than recorded.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no {NAME}, so it is no finished set of shards; make one "
+            "with `make shards`, or name another with SHARDS="
+        )
+    text = path.read_text()
+    _check_versions(path, json.loads(text))
+    manifest = Manifest.parse(text, sha256_of(path))
+    for shard in manifest.shards:
+        file = folder / shard.file
+        size = file.stat().st_size if file.is_file() else None
+        if size != shard.bytes:
+            found = "is missing" if size is None else f"has {size} bytes"
+            raise (FileNotFoundError if size is None else ValueError)(
+                f"{file} {found}, the manifest says {shard.bytes} bytes; run "
+                "`make shards` again, it redoes only what is damaged"
+            )
+    return manifest
+
+
+def _check_versions(path: Path, content: dict[str, Any]) -> None:
+    expected = {
+        "schema": SCHEMA,
+        "slicer": mri_contrast.slices.VERSION,
+        "classes": list(CLASSES),
+    }
+    for name, value in expected.items():
+        found = content.get(name)
+        if found != value:
+            raise ValueError(
+                f"{path} has {name} {found}, this program needs {value}; build the "
+                "shards again with `make shards`"
+            )

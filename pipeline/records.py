@@ -1,0 +1,61 @@
+"""One slice as a record: how it is written into a shard."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mri_contrast.slices import SIZE
+
+IMAGE_BYTES: Final = SIZE * SIZE
+
+
+class Record(NamedTuple):
+    """A labelled slice.
+
+    Attributes:
+        image: (150, 150) uint8.
+        label: Index into the manifest's classes.
+        subject: The person.
+        source: The data set or phantom family.
+        scan: The scan it was cut from; slices of one scan share it.
+    """
+
+    image: NDArray[np.uint8]
+    label: int
+    subject: str
+    source: str
+    scan: str
+
+
+def encode(record: Record) -> bytes:
+    """Returns a record as a serialised `tf.train.Example`, always the same bytes."""
+    if record.image.shape != (SIZE, SIZE) or record.image.dtype != np.uint8:
+        raise ValueError(
+            f"a slice is ({SIZE}, {SIZE}) uint8, got {record.image.shape} "
+            f"{record.image.dtype}"
+        )
+    features = {
+        "image": _bytes(record.image.tobytes()),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[record.label])),
+        "subject": _bytes(record.subject.encode()),
+        "source": _bytes(record.source.encode()),
+        "scan": _bytes(record.scan.encode()),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    # The order of a protobuf map is not defined unless asked for.
+    return bytes(example.SerializeToString(deterministic=True))
+
+
+def write(path: Path, records: Iterable[Record]) -> None:
+    """Writes records to an uncompressed TFRecord file."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(encode(record))
+
+
+def _bytes(value: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
