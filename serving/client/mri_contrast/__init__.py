@@ -1,1 +1,40 @@
-"""Asks an mri-contrast server which contrast a brain MRI scan has."""
+"""Asks an mri-contrast server which contrast a brain MRI scan has.
+
+from mri_contrast import Client
+
+with Client("localhost:8500") as client:
+    answer = client.identify("upload.nii.gz")
+print(answer.contrast, answer.probability)
+"""
+
+from mri_contrast.client import Answer, Client, VersionStatus
+from mri_contrast.errors import (
+    ClientTooOld,
+    DeadlineExceeded,
+    ModelNotFound,
+    MriContrastError,
+    RejectedByServer,
+    ServerUnavailable,
+    UnreadableScan,
+)
+from mri_contrast.scans import Scan, read_scan, read_series
+from mri_contrast.verdict import Verdict, combine
+
+__all__ = [
+    "Answer",
+    "Client",
+    "ClientTooOld",
+    "DeadlineExceeded",
+    "ModelNotFound",
+    "MriContrastError",
+    "RejectedByServer",
+    "Scan",
+    "ServerUnavailable",
+    "UnreadableScan",
+    "Verdict",
+    "VersionStatus",
+    "combine",
+    "read_scan",
+    "read_series",
+]
+__version__ = "0.1.0"

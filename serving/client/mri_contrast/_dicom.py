@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -134,8 +135,10 @@ def _same_direction(a: npt.NDArray[Any] | None, b: npt.NDArray[Any] | None) -> b
 def parsing() -> Iterator[None]:
     """Turns what pydicom raises on damaged files into UnreadableScan.
 
-    Its warnings are silenced: they quote values of the header.
+    Its warnings and its log are silenced: they quote values of the header.
     """
+    log = logging.getLogger("pydicom")
+    was_disabled, log.disabled = log.disabled, True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -144,6 +147,8 @@ def parsing() -> Iterator[None]:
         raise
     except Exception:  # pydicom documents no closed set, and header text may be in it
         raise UnreadableScan("the DICOM file is damaged; export it again") from None
+    finally:
+        log.disabled = was_disabled
 
 
 def _frames(entry: Entry) -> list[Frame]:

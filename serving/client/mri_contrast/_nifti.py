@@ -66,16 +66,17 @@ def read_pair(entry: Entry) -> Scan:
             "it is half of a .hdr/.img pair; give the path of the .hdr file with the "
             ".img beside it, or convert it to .nii"
         )
-    with _senseless_header(nibabel), reading():
-        try:
+    try:
+        with _senseless_header(nibabel):
             image = nibabel.load(entry.path)
-        except FileNotFoundError:
-            raise UnreadableScan(
-                "the other half of the .hdr/.img pair is not beside it"
-            ) from None
-        shape, _ = _first_volume(image.header)
-        first = (slice(None),) * len(shape) + (0,) * (len(image.shape) - len(shape))
-        return _scan(image.header, np.asanyarray(image.dataobj[first]), None, None)
+            shape, _ = _first_volume(image.header)
+            beyond = (0,) * (len(image.shape) - len(shape))
+            voxels = np.asanyarray(image.dataobj[(..., *beyond)])
+    except OSError:
+        raise UnreadableScan(
+            "the .hdr/.img pair is not complete: one half is missing or cut short"
+        ) from None
+    return _scan(image.header, voxels, None, None)
 
 
 def _nibabel() -> Any:
