@@ -1,0 +1,220 @@
+"""The scanner: from an anatomy and a protocol to the voxels that a file would hold."""
+
+import dataclasses
+import functools
+from typing import Final
+
+import numpy as np
+from mri_contrast.scans import Scan
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from pipeline.phantom import composition, physics, template
+from pipeline.phantom.anatomy import Anatomy, spline_weights
+from pipeline.phantom.protocols import Protocol
+
+_FWHM_TO_SIGMA: Final = 0.4247  # 1 / (2 sqrt(2 ln 2))
+_NOISE_LENGTH: Final = 1 << 22
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Acquisition:
+    """How one scan is taken and stored.
+
+    Attributes:
+        axis: Slice direction in subject axes: 0 sagittal, 1 coronal, 2 axial.
+        thickness: Voxels of the anatomy that one slice averages; 1 for volumes.
+        gap: Voxels left out between slices.
+        blur: In-plane Gaussian sigma in voxels.
+        bias: (4, 4, 4) logarithm of the coil's sensitivity at spline nodes.
+        noise: Standard deviation of each channel, relative to grey matter.
+        noise_start: Where this scan's noise starts in the shared noise.
+        clean_background: The maker's software has set the air to 0.
+        stripped: `""`, `"skull"` (brain alone) or `"face"` (defaced).
+        gamma: Exponent on the brightness.
+        shading: Slice-to-slice brightness differences (standard deviation).
+        margin: Share of empty border added to (or, below 0, cut from) the sides.
+        permutation: Order in which the axes are stored.
+        flips: Which stored axes are reversed.
+        peak: Largest stored value; 0 stores float32.
+    """
+
+    axis: int
+    thickness: int
+    gap: int
+    blur: float
+    bias: NDArray[np.float32]
+    noise: float
+    noise_start: int
+    clean_background: bool
+    stripped: str
+    gamma: float
+    shading: NDArray[np.float32]
+    margin: tuple[float, float, float]
+    permutation: tuple[int, int, int]
+    flips: tuple[bool, bool, bool]
+    peak: int
+
+
+def sample_acquisition(
+    protocol: Protocol, voxel_mm: float, rng: np.random.Generator
+) -> Acquisition:
+    """Draws how a protocol is carried out on a grid of `voxel_mm`."""
+    thick = 0.0 if protocol.volumetric else float(rng.uniform(2.5, 6.5))
+    thickness = max(1, round(thick / voxel_mm))
+    gap = int(thickness > 1 and rng.random() < 0.3)
+    axis = int(rng.choice(3, p=[0.18, 0.12, 0.7]))
+    bias = rng.normal(0, 1, (4, 4, 4)) * rng.choice([rng.uniform(0, 0.2), 0.4])
+    return Acquisition(
+        axis=axis,
+        thickness=thickness,
+        gap=gap,
+        blur=float(np.hypot(rng.uniform(0, 0.6), _sigma(protocol.blur_mm, voxel_mm))),
+        bias=bias.astype(np.float32),
+        noise=float(rng.choice([rng.uniform(0, 0.02), rng.uniform(0.02, 0.08)])),
+        noise_start=int(rng.integers(0, _NOISE_LENGTH)),
+        clean_background=bool(rng.random() < 0.55),
+        stripped=str(rng.choice(["", "skull", "face"], p=[0.62, 0.28, 0.10])),
+        gamma=float(np.exp(rng.normal(0, 0.1))),
+        shading=(
+            rng.normal(0, 0.04, 512) * (thickness > 1 and rng.random() < 0.3)
+        ).astype(np.float32),
+        margin=tuple(
+            float(share)
+            for share in rng.choice([rng.uniform(0, 0.25, 3), rng.uniform(-0.08, 0, 3)])
+        ),
+        permutation=tuple(int(axis) for axis in rng.permutation(3)),
+        flips=tuple(bool(flip) for flip in rng.random(3) < 0.5),
+        peak=int(rng.choice([0, 255, 1000, 4095, 30000])),
+    )
+
+
+def _sigma(blur_mm: float, voxel_mm: float) -> float:
+    return blur_mm * _FWHM_TO_SIGMA / voxel_mm
+
+
+def acquire(anatomy: Anatomy, protocol: Protocol, acquisition: Acquisition) -> Scan:
+    """Takes a scan.
+
+    Args:
+        anatomy: Whom it is taken of.
+        protocol: With what sequence.
+        acquisition: How it is carried out.
+
+    Returns:
+        A scan with spacing in mm, its axes in the stored order.
+    """
+    image = _weighted(anatomy, protocol, acquisition.stripped)
+    image, thick_mm = _slabs(image, anatomy.voxel_mm, acquisition)
+    if acquisition.blur > 0.15:
+        sigma = [acquisition.blur] * 3
+        sigma[acquisition.axis] = 0 if acquisition.thickness > 1 else acquisition.blur
+        image = ndimage.gaussian_filter(image, sigma, truncate=2.5)
+    image = receive(image, acquisition)
+    spacing = [anatomy.voxel_mm] * 3
+    spacing[acquisition.axis] = thick_mm
+    return store(image, spacing, acquisition)
+
+
+def _weighted(
+    anatomy: Anatomy, protocol: Protocol, stripped: str
+) -> NDArray[np.float32]:
+    """(i, j, k) float32: what every voxel shines, by tissue."""
+    palette = anatomy.fractions @ protocol.signal
+    kept = np.ones(template.CODES, bool)
+    if stripped == "skull":
+        kept[template.SHELL :] = False
+    elif stripped == "face":
+        kept[template.SOFT :] = False
+    palette *= np.repeat(kept, composition.FOLDS)
+    if stripped == "skull":
+        # Stripping tools cut most of the fluid on the brain's surface away.
+        grey_white = anatomy.fractions[:, [physics.WHITE, physics.GREY]].sum(1)
+        palette *= grey_white > 0.05
+    image = palette.astype(np.float32)[anatomy.rows]
+    for share, tissue in (
+        (anatomy.lesion, physics.LESION),
+        (anatomy.core, physics.CORE),
+    ):
+        if share is not None:
+            image += share * (protocol.signal[tissue] - image)
+    return image
+
+
+def _slabs(
+    image: NDArray[np.float32], voxel_mm: float, acquisition: Acquisition
+) -> tuple[NDArray[np.float32], float]:
+    """Averages voxels into thick slices; also returns their distance in mm."""
+    thickness, axis = acquisition.thickness, acquisition.axis
+    step = thickness + acquisition.gap
+    if step == 1:
+        return image, voxel_mm
+    count = image.shape[axis] // step
+    image = np.moveaxis(image, axis, 0)[: count * step]
+    slabs = image.reshape(count, step, *image.shape[1:])[:, :thickness].mean(1)
+    return np.moveaxis(slabs, 0, axis), voxel_mm * step
+
+
+def receive(
+    image: NDArray[np.float32], acquisition: Acquisition
+) -> NDArray[np.float32]:
+    """Coil bias, slice shading, Rician noise, gamma and a cleaned background."""
+    field = acquisition.bias
+    for axis, side in enumerate(image.shape):
+        weights = spline_weights(field.shape[axis], side)
+        field = np.moveaxis(np.tensordot(weights, field, (1, axis)), 0, axis)
+    received = image * np.exp(field)
+    if acquisition.shading.any():
+        sides = [-1 if axis == acquisition.axis else 1 for axis in range(3)]
+        shade = acquisition.shading[: image.shape[acquisition.axis]]
+        received *= 1 + shade.reshape(sides)
+    if acquisition.noise:
+        real = received + acquisition.noise * _noise(image.shape, acquisition, 0)
+        imaginary = acquisition.noise * _noise(image.shape, acquisition, 1)
+        received = np.hypot(real, imaginary)
+    if acquisition.clean_background:
+        received *= ndimage.uniform_filter(image, 3) > 0.02
+    return np.asarray(np.maximum(received, 0) ** acquisition.gamma, np.float32)
+
+
+@functools.cache
+def _noise_tape() -> NDArray[np.float32]:
+    """Unit normal noise that all scans read from a place of their own: 16 MB."""
+    rng = np.random.default_rng(16)
+    return rng.standard_normal(_NOISE_LENGTH, dtype=np.float32)
+
+
+def _noise(
+    shape: tuple[int, ...], acquisition: Acquisition, channel: int
+) -> NDArray[np.float32]:
+    count = int(np.prod(shape))
+    start = (acquisition.noise_start + channel * _NOISE_LENGTH // 2) % _NOISE_LENGTH
+    tape = np.roll(_noise_tape(), -start) if start + count > _NOISE_LENGTH else None
+    if tape is None:
+        return _noise_tape()[start : start + count].reshape(shape)
+    return np.resize(tape, count).reshape(shape)
+
+
+def store(
+    image: NDArray[np.float32], spacing: list[float], acquisition: Acquisition
+) -> Scan:
+    """Field of view, axis order and number type: what ends up in the file."""
+    for axis, share in enumerate(acquisition.margin):
+        border = round(abs(share) * image.shape[axis])
+        if axis == acquisition.axis or not border:
+            continue
+        if share > 0:
+            width = [(0, 0)] * 3
+            width[axis] = (border // 2, border - border // 2)
+            image = np.pad(image, width)
+        else:
+            image = np.take(image, range(border, image.shape[axis] - border), axis)
+    if acquisition.peak:
+        scale = acquisition.peak / max(float(image.max()), 1e-6)
+        kind = np.uint8 if acquisition.peak < 256 else np.int16
+        image = np.rint(image * scale).astype(kind)
+    image = np.transpose(image, acquisition.permutation)
+    image = image[tuple(slice(None, None, -1 if flip else 1)
+                        for flip in acquisition.flips)]  # fmt: skip
+    ordered = [spacing[axis] for axis in acquisition.permutation]
+    return Scan(np.ascontiguousarray(image), (ordered[0], ordered[1], ordered[2]))
