@@ -1,1 +1,1 @@
-
+"""The embedded server: what works against it works against TensorFlow Serving."""

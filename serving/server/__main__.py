@@ -1,0 +1,58 @@
+"""Serves models over gRPC and REST until a signal stops it.
+
+Where there is no model it ends with code 2 and says what to do; TF Serving would wait
+for ever. SIGTERM lets the calls in flight end and exits 0, SIGINT exits 130.
+"""
+
+import logging
+import signal
+import sys
+import threading
+from types import FrameType
+
+from serving.server.flags import ServerConfig, parse
+
+
+def main() -> int:
+    """Runs the server; returns its exit code."""
+    config = parse()
+    received: list[int] = []
+    stop = threading.Event()
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, remember)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    failure = _serve(config, stop)
+    if failure:
+        print(f"error: {failure}", file=sys.stderr)
+        return 2
+    return 130 if received and received[0] == signal.SIGINT else 0
+
+
+def _serve(config: ServerConfig, stop: threading.Event) -> str:
+    """Serves until the event is set; returns why it could not, or an empty text."""
+    # Here, not above: TensorFlow takes seconds, wrong flags should not.
+    from serving.server.embedded import EmbeddedServer
+    from serving.server.errors import NothingToServeError
+
+    try:
+        server = EmbeddedServer(config)
+        server.start()
+    except (NothingToServeError, OSError) as error:
+        return str(error)
+    try:
+        stop.wait()
+    finally:
+        server.stop()
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""Which versions are loaded: finds them, loads new ones before it unloads old ones."""
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import grpc
+from tensorflow_serving.apis import get_model_status_pb2, model_pb2
+
+from serving.server.errors import NothingToServeError, ServingError, invalid
+from serving.server.model_config import ModelConfig
+from serving.server.session import LoadedModel
+
+_log = logging.getLogger(__name__)
+
+_State: Final = get_model_status_pb2.ModelVersionStatus
+
+Load = Callable[[ModelConfig, int], LoadedModel]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Version:
+    """One version's state, as GetModelStatus reports it.
+
+    Attributes:
+        number: The version.
+        state: A `ModelVersionStatus.State`.
+        model: What is loaded, while it is AVAILABLE.
+        error: Why it could not be loaded.
+    """
+
+    number: int
+    state: int
+    model: LoadedModel | None = None
+    error: ServingError | None = None
+
+
+class Models:
+    """All models of a server. Look-ups take no lock: changes replace whole mappings."""
+
+    def __init__(
+        self,
+        configs: Sequence[ModelConfig],
+        load: Load,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Takes what to serve; loads nothing yet.
+
+        Args:
+            configs: The models.
+            load: Makes a version ready to answer.
+            changed: Called after every change of state.
+        """
+        self._configs = {config.name: config for config in configs}
+        self._load = load
+        self._changed = changed
+        self._versions: dict[str, Mapping[int, Version]] = {}
+        self._updating = threading.Lock()
+
+    def start(self) -> None:
+        """Loads the first versions.
+
+        Raises:
+            NothingToServeError: A model has no version, or none that loads.
+        """
+        for config in self._configs.values():
+            if not config.aspired():
+                raise NothingToServeError(config.why_empty())
+        self.update()
+        for config in self._configs.values():
+            versions = self._versions[config.name].values()
+            errors = [version.error for version in versions if version.error]
+            if errors and not any(version.model for version in versions):
+                raise NothingToServeError(
+                    f"no version of {config.name} in {config.base_path} could be "
+                    f"loaded: {errors[0].text}; publish it again with `make publish`"
+                )
+
+    def configure(self, configs: Sequence[ModelConfig]) -> None:
+        """Takes a new list of models; those that are gone from it are unloaded."""
+        self._configs = {config.name: config for config in configs}
+        self.update()
+
+    def update(self) -> None:
+        """Loads versions that appeared and unloads those that are not wanted."""
+        with self._updating:
+            for name in set(self._versions) - set(self._configs):
+                _log.info("unloading %s", name)
+                del self._versions[name]
+            for config in self._configs.values():
+                self._update(config)
+        self._changed()
+
+    def _update(self, config: ModelConfig) -> None:
+        known = self._versions.setdefault(config.name, {})
+        if not config.base_path.is_dir():
+            return  # as TF Serving does: a path that is gone unloads nothing
+        aspired = config.aspired()
+        for number in sorted(aspired, reverse=True):
+            before = known.get(number)
+            # One that failed is tried again only after its folder was gone.
+            if before is None or (before.state == _State.END and not before.error):
+                self._set(config.name, Version(number, _State.LOADING))
+                self._set(config.name, self._loaded(config, number))
+        now = self._versions[config.name]
+        # The old ones stay until a wanted one answers.
+        if aspired and not any(now[number].model for number in aspired):
+            return
+        for number, version in now.items():
+            if number not in aspired and version.state == _State.AVAILABLE:
+                _log.info("unloading %s version %d", config.name, number)
+                self._set(config.name, Version(number, _State.END))
+            elif number not in aspired and version.error is not None:
+                self._set(config.name, Version(number, _State.END))
+
+    def _loaded(self, config: ModelConfig, number: int) -> Version:
+        try:
+            model = self._load(config, number)
+        except ServingError as error:
+            _log.error(
+                "could not load %s version %d: %s", config.name, number, error.text
+            )
+            return Version(number, _State.END, error=error)
+        _log.info("serving %s version %d", config.name, number)
+        return Version(number, _State.AVAILABLE, model)
+
+    def _set(self, name: str, version: Version) -> None:
+        self._versions[name] = {**self._versions[name], version.number: version}
+
+    def find(self, spec: model_pb2.ModelSpec) -> tuple[LoadedModel, int]:
+        """Returns the loaded model that a ModelSpec names, and its version.
+
+        Raises:
+            ServingError: There is no such model, version or label.
+        """
+        name: str = spec.name
+        if not name:
+            raise invalid("ModelSpec has no name specified.")
+        versions = self._versions.get(name, {})
+        wanted = self._wanted(spec)
+        if wanted is None:
+            numbers = [number for number, version in versions.items() if version.model]
+            number = max(numbers, default=None)
+        else:
+            number = wanted
+        version = versions.get(number) if number is not None else None
+        if version is None or version.model is None:
+            asked = (
+                f"Latest({name})" if wanted is None else f"Specific({name}, {wanted})"
+            )
+            raise ServingError(
+                grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {asked}"
+            )
+        return version.model, version.number
+
+    def _wanted(self, spec: model_pb2.ModelSpec) -> int | None:
+        choice = spec.WhichOneof("version_choice")
+        if choice == "version":
+            return int(spec.version.value)
+        if choice == "version_label" and spec.version_label:
+            config = self._configs.get(spec.name)
+            if config is None or spec.version_label not in config.labels:
+                raise invalid(
+                    f"Unrecognized servable version label: {spec.version_label}"
+                )
+            return config.labels[spec.version_label]
+        return None
+
+    def statuses(self, name: str) -> list[Version]:
+        """Returns all versions of a model ever seen, newest first."""
+        versions = self._versions.get(name, {})
+        return [versions[number] for number in sorted(versions, reverse=True)]
+
+    def ready(self) -> bool:
+        """Whether every model has a version that can answer."""
+        return bool(self._configs) and all(
+            any(version.model for version in self._versions.get(name, {}).values())
+            for name in self._configs
+        )
+
+
+def status_proto(version: Version) -> Any:
+    """Returns a version's state as GetModelStatus sends it."""
+    status = _State(version=version.number, state=version.state)
+    if version.error is not None:
+        status.status.error_code = version.error.code.value[0]
+        status.status.error_message = version.error.text
+    else:
+        status.status.error_code = 0
+    return status
