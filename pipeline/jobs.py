@@ -27,14 +27,14 @@ class Job:
         folder: Where to.
         file: Name of the shard.
         split: The split it belongs to.
-        seed: Shuffles the slices within the shard.
+        origin: What the build was configured with; shuffles the slices, too.
         scans: What goes into it.
     """
 
     folder: Path
     file: str
     split: str
-    seed: int
+    origin: str
     scans: tuple[LabelledScan, ...]
 
     @property
@@ -44,7 +44,8 @@ class Job:
 
     def fingerprint(self) -> str:
         """Returns a digest of all that decides the shard's bytes."""
-        parts = (SCHEMA, mri_contrast.slices.VERSION, self.seed, self.file, self.scans)
+        versions = (SCHEMA, mri_contrast.slices.VERSION)
+        parts = (versions, self.origin, self.file, self.scans)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -81,7 +82,7 @@ def write_shard(job: Job) -> Part:
         label = CLASSES.index(scan.contrast)
         tags = (label, scan.subject, scan.source, scan.name)
         kept.extend(records.Record(image, *tags) for image in slices)
-    random.Random(f"{job.seed}:{job.file}").shuffle(kept)
+    random.Random(f"{job.origin}:{job.file}").shuffle(kept)
     path = job.folder / job.file
     with replacing(path) as temporary:
         records.write(temporary, kept)

@@ -1,7 +1,7 @@
 """Writes labelled scans as TFRecord shards with a manifest.
 
     python -m pipeline.shards --data DATA --out data/shards/NAME
-    python -m pipeline.shards --phantom 400 --out data/shards/NAME
+    python -m pipeline.shards --phantom 160 --out data/shards/NAME
 
 A shard is the unit of work: a process writes it, a digest seals it, and a build that
 was interrupted goes on with the next one. The same input gives the same bytes.
@@ -9,12 +9,16 @@ was interrupted goes on with the next one. The same input gives the same bytes.
 
 import csv
 import dataclasses
+import hashlib
+import itertools
+import json
 import logging
 import math
 import os
 import random
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -23,10 +27,12 @@ from typing import Final
 import tyro
 
 import mri_contrast.slices
+from pipeline import phantom
 from pipeline.contrasts import CLASSES
 from pipeline.files import replacing
 from pipeline.jobs import PARTS, Job, Part, finished, write_shard
 from pipeline.manifest import NAME, SCHEMA, Manifest, load_manifest
+from pipeline.phantom import PhantomConfig, phantom_scans
 from pipeline.progress import log_to_console, progress
 from pipeline.sources import LabelledScan, find_scans
 from pipeline.splits import SPLITS, SplitConfig, split_scans
@@ -47,7 +53,8 @@ class ShardsConfig:
     Attributes:
         out: Folder for the shards; an earlier, unfinished build in it goes on.
         data: Folder or CSV file with labelled scans (see `pipeline.sources`).
-        phantom: Number of simulated scans, in place of `data`.
+        phantom: Number of simulated subjects, each scanned several times, in place of
+            `data`.
         seed: Deals the subjects to the splits and shuffles the slices.
         validation: Share of the subjects kept for validation.
         test: Share of the subjects kept for the test.
@@ -73,11 +80,13 @@ class ShardsConfig:
         if (self.data is None) == (self.phantom is None):
             raise ValueError(
                 "name one source: --data with a folder or CSV file, or --phantom with "
-                "a number of simulated scans"
+                "a number of simulated subjects"
             )
         for name in ("scans_per_shard", "workers"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {self.workers}")
+                raise ValueError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
         if not 0 <= self.max_rejected <= 1:
             raise ValueError(f"max_rejected must be in [0, 1], got {self.max_rejected}")
         self.split_config()
@@ -88,33 +97,44 @@ class ShardsConfig:
 
     def recorded(self) -> dict[str, object]:
         """Returns what decides the content: all but where and by how many hands."""
-        return {
-            field.name: str(value) if isinstance(value, Path) else value
-            for field in dataclasses.fields(self)
-            if field.name not in ("out", "workers")
-            for value in [getattr(self, field.name)]
-        }
+        content = dataclasses.asdict(self)
+        del content["out"], content["workers"]
+        content["data"] = None if self.data is None else str(self.data)
+        content["phantom_code"] = None if self.phantom is None else _phantom_code()
+        return content
+
+
+def _phantom_code() -> str:
+    """A digest of the simulator's source: other code, other scans."""
+    sources = sorted(Path(phantom.__path__[0]).glob("*.py"))
+    return hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()
 
 
 def plan(scans: Sequence[LabelledScan], config: ShardsConfig) -> list[Job]:
     """Decides which scans go into which shard.
 
-    Shard i of N of a split holds its scans i, i + N, … in an order shuffled by the
-    seed, so that all shards of a split are alike in size and mixture.
+    Shard i of N of a split holds its subjects i, i + N, … in an order shuffled by the
+    seed, so that all shards of a split are alike in size and mixture. The scans of a
+    subject stay together: simulated ones share the rendering of a head.
 
     Args:
         scans: All scans of the source.
         config: Seed, shares and scans per shard.
     """
     jobs = []
+    origin = json.dumps(config.recorded())
     for split, members in split_scans(scans, config.split_config()).items():
-        members.sort(key=lambda scan: scan.name)
-        random.Random(f"{config.seed}:{split}").shuffle(members)
-        total = math.ceil(len(members) / config.scans_per_shard)
+        by_subject: dict[str, list[LabelledScan]] = defaultdict(list)
+        for scan in members:
+            by_subject[scan.subject].append(scan)
+        subjects = sorted(by_subject)
+        random.Random(f"{config.seed}:{split}").shuffle(subjects)
+        total = min(math.ceil(len(members) / config.scans_per_shard), len(subjects))
         for index in range(total):
             file = f"{split}-{index:05d}-of-{total:05d}.tfrecord"
-            share = tuple(members[index::total])
-            jobs.append(Job(config.out, file, split, config.seed, share))
+            share = (by_subject[subject] for subject in subjects[index::total])
+            members_here = tuple(itertools.chain.from_iterable(share))
+            jobs.append(Job(config.out, file, split, origin, members_here))
     return jobs
 
 
@@ -223,7 +243,8 @@ def _too_many(config: ShardsConfig, parts: Iterable[Part], total: int) -> ValueE
 def _scans(config: ShardsConfig) -> list[LabelledScan]:
     if config.data is not None:
         return find_scans(config.data)
-    raise NotImplementedError
+    assert config.phantom is not None
+    return list(phantom_scans(PhantomConfig(config.phantom, config.seed)))
 
 
 def _report(manifest: Manifest, folder: Path) -> None:
