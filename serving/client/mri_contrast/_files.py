@@ -138,9 +138,11 @@ def entries_of(source: str | os.PathLike[str] | bytes | BinaryIO) -> list[Entry]
 
 
 def _entries_at(path: Path) -> list[Entry]:
-    if not path.exists():
+    with reading():
+        exists, is_folder = path.exists(), path.is_dir()
+    if not exists:
         raise UnreadableScan("there is no such file or folder; check the path")
-    if path.is_dir():
+    if is_folder:
         return _folder_entries(path)
     entry = Entry("", partial(_open, path), path)
     if kind_of(entry.head()) == "zip":

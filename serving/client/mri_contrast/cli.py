@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mri-contrast",
-        description="Tells which contrast brain MRI scans have: T1, T2, FLAIR or other.",
+        description="Tells which contrast brain MRI scans have: T1, T2, FLAIR, other.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

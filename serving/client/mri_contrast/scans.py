@@ -104,10 +104,15 @@ def find_parts(source: Source) -> list[Part]:
 
 
 def _parts(entries: list[Entry]) -> list[Part]:
+    """What each file holds; one that fails becomes a part that says so when read."""
     parts: list[Part] = []
     dicom: list[Entry] = []
     for entry in entries:
-        kind = kind_of(entry.head())
+        try:
+            kind = kind_of(entry.head())
+        except UnreadableScan as error:
+            parts.append(Part(entry.name, partial(_fail, error)))
+            continue
         if kind == "dicom":
             dicom.append(entry)
         elif (reader := _reader(kind, entry)) is not None:
@@ -115,8 +120,15 @@ def _parts(entries: list[Entry]) -> list[Part]:
     if dicom:
         from mri_contrast._dicom import find_series
 
-        parts += find_series(dicom)
+        try:
+            parts += find_series(dicom)
+        except UnreadableScan as error:
+            parts.append(Part(dicom[0].name, partial(_fail, error)))
     return parts
+
+
+def _fail(error: UnreadableScan) -> Scan:
+    raise error
 
 
 def _reader(kind: str | None, entry: Entry) -> Callable[[Entry], Scan] | None:
