@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 LIKELY = {"FLAIR": 0.01, "T1": 0.96, "T2": 0.02, "other": 0.01}
 
@@ -69,7 +69,7 @@ def dicom() -> Callable[..., bytes]:
         dataset.file_meta = pydicom.dataset.FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         dataset.SOPClassUID = MRImageStorage
-        dataset.SOPInstanceUID = generate_uid()
+        dataset.SOPInstanceUID = "1.2.3.4"
         dataset.SeriesInstanceUID = "1.2.3"
         dataset.SeriesNumber = 1
         dataset.PatientName = "Secret^Person"

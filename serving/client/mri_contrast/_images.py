@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,6 @@ from mri_contrast.errors import UnreadableScan
 
 _DEEP = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 _TRANSPARENT = {"LA", "La", "PA", "RGBA", "RGBa"}
-# What Pillow raises on files that are cut short or damaged.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
 def read_image(entry: Entry) -> Scan:
@@ -40,7 +36,7 @@ def read_image(entry: Entry) -> Scan:
             image.load()
     except (UnreadableScan, Image.DecompressionBombError) as error:
         raise UnreadableScan(f"the image is too large: {error}") from None
-    except _DAMAGE:
+    except Exception:  # Pillow raises many kinds on damage, even TypeError
         raise UnreadableScan(
             "the image is damaged or cut short; export it again"
         ) from None
