@@ -1,1 +1,1 @@
-
+"""From scans to an evaluated model."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from pipeline.files import write_json
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Calibration:
@@ -88,9 +90,17 @@ def load_run(path: Path) -> Run:
     )
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Writes JSON under a temporary name and renames it, so that it is never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(json.dumps(content, indent=2, sort_keys=False) + "\n")
-    temporary.replace(path)
+def newest_run(root: Path = Path("runs/train")) -> Path:
+    """Finds the run that finished last.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    finished = sorted(
+        root.glob("*/model.keras"), key=lambda model: model.stat().st_mtime
+    )
+    if not finished:
+        raise FileNotFoundError(
+            f"no finished run in {root}; train one with `make train` or `make demo`"
+        )
+    return finished[-1].parent

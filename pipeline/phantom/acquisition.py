@@ -5,10 +5,10 @@ import functools
 from typing import Final
 
 import numpy as np
-from mri_contrast.scans import Scan
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mri_contrast.scans import Scan
 from pipeline.phantom import composition, physics, template
 from pipeline.phantom.anatomy import Anatomy, spline_weights
 from pipeline.phantom.protocols import Protocol

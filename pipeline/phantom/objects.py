@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from mri_contrast.scans import Scan
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mri_contrast.scans import Scan
 from pipeline.phantom import acquisition, anatomy, physics, protocols, template
 
 _Volume = NDArray[np.float32]

@@ -5,8 +5,8 @@ import functools
 from typing import Final
 
 import numpy as np
-from mri_contrast.scans import Scan
 
+from mri_contrast.scans import Scan
 from pipeline.phantom import objects
 from pipeline.phantom.acquisition import acquire, sample_acquisition
 from pipeline.phantom.anatomy import Anatomy, render, sample_subject

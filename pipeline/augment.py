@@ -1,0 +1,204 @@
+"""Augmentation inside the compiled train step: one affine a slice, then intensities.
+
+Sampling draws parameters from a stateless seed; applying is pure, so any batch can be
+made again. Flips, quarter turns, rotation, zoom and shear are one resampling, since
+each resampling blurs.
+"""
+
+import dataclasses
+import math
+from typing import Final
+
+import tensorflow as tf
+
+_FIELD_NODES: Final = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """How far slices are changed.
+
+    Attributes:
+        rotation: Largest turn in degrees, on top of quarter turns and flips: files
+            come in any orientation, and nothing in a header can be relied on.
+        zoom: Largest zoom, as a share; each axis draws its own tenth of it.
+        shear: Largest shear in degrees.
+        shift: Largest shift, as a share of the side.
+        gamma: Standard deviation of the logarithm of the exponent.
+        gain: Largest change of the window's upper end, as a share.
+        bias: Standard deviation of the logarithm of a smooth field.
+        noise: Largest standard deviation of the noise on the 0-1 scale.
+        blur: Share of slices that lose sharpness.
+    """
+
+    rotation: float = 20.0
+    zoom: float = 0.2
+    shear: float = 6.0
+    shift: float = 0.06
+    gamma: float = 0.2
+    gain: float = 0.2
+    bias: float = 0.15
+    noise: float = 0.05
+    blur: float = 0.3
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value < 0:
+                raise ValueError(f"{field.name} must not be negative, got {value}")
+        for name in ("zoom", "gain", "blur"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must be at most 1, got {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Augmentation:
+    """What is done to the slices of one batch.
+
+    Attributes:
+        matrices: (batch, 2, 3) float32: output to input pixels around the centre,
+            in units of the side.
+        gamma: (batch,) exponents.
+        gain: (batch,) factors.
+        bias: (batch, 3, 3) logarithms of a field at its nodes.
+        noise: (batch,) standard deviations.
+        noise_seed: (2,) int32.
+        blur: (batch,) weight of the blurred slice, in [0, 1].
+    """
+
+    matrices: tf.Tensor
+    gamma: tf.Tensor
+    gain: tf.Tensor
+    bias: tf.Tensor
+    noise: tf.Tensor
+    noise_seed: tf.Tensor
+    blur: tf.Tensor
+
+
+def sample(config: AugmentConfig, batch: int, seed: tf.Tensor) -> Augmentation:
+    """Draws an augmentation for each slice of a batch.
+
+    Args:
+        config: How far to go.
+        batch: Number of slices.
+        seed: (2,) int32; the same seed gives the same augmentation.
+    """
+    seeds = tf.unstack(tf.random.split(seed, 15), num=15)
+
+    def uniform(number: int, reach: float) -> tf.Tensor:
+        return tf.random.stateless_uniform((batch,), seeds[number], -reach, reach)
+
+    def normal(number: int, deviation: float, shape: tuple[int, ...] = ()) -> tf.Tensor:
+        return deviation * tf.random.stateless_normal((batch, *shape), seeds[number])
+
+    quarter = tf.floor(tf.random.stateless_uniform((batch,), seeds[0], 0, 4))
+    angle = quarter * (math.pi / 2) + uniform(1, math.radians(config.rotation))
+    flip = tf.sign(uniform(2, 1.0))
+    zoom = 1 + uniform(3, config.zoom)
+    stretch = 1 + uniform(4, config.zoom / 10)
+    shear = tf.tan(uniform(5, math.radians(config.shear)))
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    top = tf.stack([cosine * zoom * flip, zoom * (cosine * shear - sine * stretch)], 1)
+    low = tf.stack([sine * zoom * flip, zoom * (sine * shear + cosine * stretch)], 1)
+    shift = tf.stack([uniform(6, config.shift), uniform(7, config.shift)], 1)
+    linear = tf.stack([top, low], 1)
+    nodes = (_FIELD_NODES, _FIELD_NODES)
+    blurred = tf.random.stateless_uniform((batch,), seeds[12]) < config.blur
+    strength = tf.random.stateless_uniform((batch,), seeds[13])
+    return Augmentation(
+        matrices=tf.concat([linear, shift[:, :, None]], 2),
+        gamma=tf.exp(normal(8, config.gamma)),
+        gain=1 + uniform(9, config.gain),
+        bias=normal(10, config.bias, nodes),
+        noise=tf.maximum(uniform(11, config.noise), 0),
+        noise_seed=seeds[14],
+        blur=tf.where(blurred, strength, 0.0),
+    )
+
+
+def apply(slices: tf.Tensor, drawn: Augmentation, *, xla: bool = False) -> tf.Tensor:
+    """Augments slices.
+
+    Args:
+        slices: (batch, side, side, 1) float32 in [0, 1].
+        drawn: One augmentation a slice.
+        xla: Resample by a gather, which XLA can compile; the projective-transform
+            kernel, 2.5 times as fast on CPUs, cannot be.
+
+    Returns:
+        Slices of the same shape in [0, 1].
+    """
+    resample = _resample_by_gather if xla else _resample_by_kernel
+    changed = resample(slices, drawn.matrices)
+    blurred = tf.nn.avg_pool2d(changed, 3, 1, "SAME")
+    changed += drawn.blur[:, None, None, None] * (blurred - changed)
+    side = slices.shape[1]
+    changed *= tf.exp(_field(drawn.bias, side)) * drawn.gain[:, None, None, None]
+    # The derivative of x**gamma at 0 is infinite; nothing learns through here, but
+    # NaN would spread.
+    changed = tf.pow(
+        tf.clip_by_value(changed, 1e-6, 1), drawn.gamma[:, None, None, None]
+    )
+    noise = tf.random.stateless_normal(tf.shape(changed), drawn.noise_seed)
+    changed += drawn.noise[:, None, None, None] * noise
+    return tf.clip_by_value(changed, 0, 1)
+
+
+def _field(nodes: tf.Tensor, side: int) -> tf.Tensor:
+    """(batch, side, side, 1): nodes (batch, 3, 3) blended linearly."""
+    place = tf.linspace(0.0, _FIELD_NODES - 1.0, side)[:, None]
+    weights = tf.maximum(
+        1 - tf.abs(place - tf.range(_FIELD_NODES, dtype=tf.float32)), 0
+    )
+    return tf.einsum("yi,bij,xj->byx", weights, nodes, weights)[..., None]
+
+
+def _pixel_matrices(matrices: tf.Tensor, side: int) -> tf.Tensor:
+    """(batch, 6): the same maps in pixels, x before y, about the middle."""
+    middle = (side - 1) / 2
+    linear, shift = matrices[:, :, :2], matrices[:, :, 2] * side
+    offset = shift + middle - tf.reduce_sum(linear, 2) * middle
+    return tf.reshape(tf.concat([linear, offset[:, :, None]], 2), (-1, 6))
+
+
+def _resample_by_kernel(slices: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
+    side = slices.shape[1]
+    rows = _pixel_matrices(matrices, side)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=slices,
+        transforms=tf.pad(rows, ((0, 0), (0, 2))),
+        output_shape=(side, side),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+
+
+def _resample_by_gather(slices: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
+    side = slices.shape[1]
+    rows = _pixel_matrices(matrices, side)
+    grid = tf.range(side, dtype=tf.float32)
+    x, y = grid[None, None, :], grid[None, :, None]
+    source_x, source_y = (
+        rows[:, first, None, None] * x
+        + rows[:, first + 1, None, None] * y
+        + rows[:, first + 2, None, None]
+        for first in (0, 3)
+    )
+    # One pixel of black border on each side stands for everything outside.
+    padded = tf.reshape(tf.pad(slices, ((0, 0), (1, 1), (1, 1), (0, 0))), (-1,))
+    source_x = tf.clip_by_value(source_x, -1, side) + 1
+    source_y = tf.clip_by_value(source_y, -1, side) + 1
+    left = tf.clip_by_value(tf.floor(source_x), 0, side)
+    upper = tf.clip_by_value(tf.floor(source_y), 0, side)
+    across, down = source_x - left, source_y - upper
+    wide = side + 2
+    first = tf.range(tf.shape(slices)[0])[:, None, None] * wide * wide
+    corner = first + tf.cast(upper, tf.int32) * wide + tf.cast(left, tf.int32)
+
+    def at(step: int) -> tf.Tensor:
+        return tf.gather(padded, corner + step)
+
+    above = at(0) * (1 - across) + at(1) * across
+    below = at(wide) * (1 - across) + at(wide + 1) * across
+    return (above * (1 - down) + below * down)[..., None]

@@ -1,0 +1,49 @@
+"""How the commands start and end: one configuration in, an exit code out."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+DONE: Final = 0
+WRONG_USE: Final = 2
+INTERRUPTED: Final = 130
+
+Config = TypeVar("Config")
+
+
+def run_command(
+    kind: type[Config],
+    work: Callable[[Config], int | None],
+    *,
+    prog: str,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Parses the command line into a configuration, works, and reports the end.
+
+    Bad input ends with one line on standard error that says what to do.
+
+    Args:
+        kind: The configuration's dataclass; its docstring is the help text.
+        work: Gets the configuration; returns an exit code, or None for 0.
+        prog: The command as the user types it.
+        arguments: The command line; the process's own where it is None.
+
+    Returns:
+        0 done, 2 wrong use or unreadable input, 130 interrupted.
+    """
+    # TensorFlow's start-up notes would bury the first lines of every command.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tyro
+
+    from pipeline.progress import log_to_console
+
+    log_to_console()
+    try:
+        return work(tyro.cli(kind, prog=prog, args=arguments)) or DONE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return WRONG_USE
