@@ -80,6 +80,9 @@ def training_batches(
     buffer = min(manifest.count("train"), SHUFFLE_BYTES // _RECORD_BYTES)
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        # Within this function alone: else `tf.random.set_seed` anywhere in the program
+        # would change the order.
+        tf.compat.v1.set_random_seed(1)
         key = tf.stack([tf.constant(seed, tf.int64), number])
         shuffled = tf.random.experimental.stateless_shuffle(names, seed=key)
         return (
@@ -97,6 +100,7 @@ def training_batches(
     return (
         tf.data.Dataset.counter(first_epoch)
         .flat_map(epoch)
+        .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         .map(lambda batch: _parse(batch, {}), num_parallel_calls=PARALLEL)
         .prefetch(PREFETCH)
         .with_options(options())

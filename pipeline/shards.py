@@ -20,20 +20,18 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Final
 
-import tyro
-
 import mri_contrast.slices
 from pipeline import phantom
+from pipeline.command import run_command
 from pipeline.contrasts import CLASSES
 from pipeline.files import replacing
 from pipeline.jobs import PARTS, Job, Part, finished, write_shard
 from pipeline.manifest import NAME, SCHEMA, Manifest, load_manifest
 from pipeline.phantom import PhantomConfig, phantom_scans
-from pipeline.progress import log_to_console, progress
+from pipeline.progress import progress
 from pipeline.sources import LabelledScan, find_scans
 from pipeline.splits import SPLITS, SplitConfig, split_scans
 from pipeline.workers import run_all
@@ -263,30 +261,20 @@ def _report(manifest: Manifest, folder: Path) -> None:
         _log.warning("%d rejected: %s", manifest.rejected, folder / REJECTED)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    log_to_console()
+def work(config: ShardsConfig) -> None:
+    """Finds the scans, writes the shards and reports what they hold."""
     try:
-        config = tyro.cli(
-            ShardsConfig, args=arguments, prog="python -m pipeline.shards"
-        )
         _report(build(_scans(config), config), config.out)
     except KeyboardInterrupt:
-        _log.warning(
-            "interrupted; finished shards are kept: run the same command again"
-        )
-        return 130
-    except BrokenProcessPool:
-        print(
-            "error: a worker was killed, most likely for its memory; pass fewer "
-            "--workers or --scans-per-shard, finished shards are kept",
-            file=sys.stderr,
-        )
-        return 2
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+        _log.warning("finished shards are kept: run the same command to go on")
+        raise
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run_command(
+        ShardsConfig, work, prog="python -m pipeline.shards", arguments=arguments
+    )
 
 
 if __name__ == "__main__":

@@ -72,6 +72,11 @@ def split_scans(
             f"{count} of {len(scans)} scans name no split and the others do; "
             "name a split for every scan or for none"
         )
+    if not splits["train"]:
+        raise ValueError(
+            f"no scan is in the split 'train', only in {', '.join(map(str, given))}; "
+            "name a split for training, or none at all"
+        )
     if given != {None}:
         _check_leak(splits, config.allow_leak)
     shares = {"validation": config.validation, "test": config.test}

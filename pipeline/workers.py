@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -35,6 +36,9 @@ def run_all(
         function: At the top of a module, so that another process finds it.
         jobs: Picklable.
         workers: Number of processes; 1 works in this one.
+
+    Raises:
+        OSError: A worker was killed.
     """
     if workers == 1 or len(jobs) < 2:
         yield from ((job, function(job)) for job in jobs)
@@ -53,6 +57,11 @@ def run_all(
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield running.pop(future), future.result()
+        except BrokenProcessPool as error:
+            raise OSError(
+                "a worker was killed, most likely for the memory it took; pass fewer "
+                "--workers or --scans-per-shard, finished work is kept"
+            ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

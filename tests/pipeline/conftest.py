@@ -1,0 +1,64 @@
+"""Small real scans on disk, and shards made of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.contrasts import CLASSES
+from pipeline.manifest import Manifest
+from pipeline.shards import ShardsConfig, build
+from pipeline.sources import find_scans
+
+WriteScan = Callable[[Path, int], Path]
+
+
+def head(seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A textured ellipse on a dark background, another one for each seed."""
+    axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    inside = sum(axis**2 for axis in axes) < 0.7
+    texture = np.random.default_rng(seed).integers(60, 200, shape)
+    return np.where(inside, texture, 4).astype(np.uint8)
+
+
+@pytest.fixture
+def write_png() -> WriteScan:
+    def write(path: Path, seed: int = 0) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(head(seed, (40, 36))).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_nifti() -> WriteScan:
+    def write(path: Path, seed: int = 0) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = nibabel.Nifti1Image(head(seed, (24, 28, 20)), np.eye(4))
+        nibabel.save(image, path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def class_folders(tmp_path: Path, write_png: WriteScan) -> Path:
+    """12 PNG files of each class, named as the study named them."""
+    root = tmp_path / "scans"
+    for index, contrast in enumerate(CLASSES):
+        for subject in range(12):
+            name = f"{contrast}_{subject}_1.png"
+            write_png(root / contrast / name, 100 * index + subject)
+    return root
+
+
+@pytest.fixture
+def shards(tmp_path: Path, class_folders: Path) -> tuple[Path, Manifest]:
+    """Shards of `class_folders`, four of them for training."""
+    out = tmp_path / "shards"
+    config = ShardsConfig(out=out, data=class_folders, scans_per_shard=10, workers=1)
+    return out, build(find_scans(class_folders), config)
