@@ -217,3 +217,38 @@ def _predict(request: Any, response: Any) -> Any:
         else:
             tensor.float_val.extend(numbers)
     return response
+
+
+@pytest.fixture(scope="session")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HOST:PORT of the project's own server with a real SavedModel.
+
+    The model calls bright slices T1 and dark ones T2.
+    """
+    import tensorflow as tf
+
+    from serving.server.embedded import EmbeddedServer
+    from serving.server.flags import ServerConfig
+
+    base = tmp_path_factory.mktemp("models") / "mri_contrast"
+    model = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 150, 150], tf.uint8, "slices")])
+    def slices_v1(slices: Any) -> dict[str, Any]:
+        brightness = tf.reduce_mean(tf.cast(slices, tf.float32), [1, 2]) / 255
+        one = tf.ones_like(brightness)
+        return {
+            "T1": tf.math.log(brightness),
+            "T2": tf.math.log1p(-brightness),
+            "aux_rho": one,
+            "aux_accept": 0.5 * one,
+        }
+
+    tf.saved_model.save(model, str(base / "4"), signatures={"slices_v1": slices_v1})
+    config = ServerConfig(
+        port=0, rest_api_port=None, model_name="mri_contrast", model_base_path=base
+    )
+    embedded = EmbeddedServer(config)
+    port, _ = embedded.start()
+    yield f"localhost:{port}"
+    embedded.stop()

@@ -211,3 +211,30 @@ def test_threads_share_a_client(server: str, volume: np.ndarray) -> None:
             thread.join()
     assert len(answers) == 4
     assert {a.contrast for a in answers} == {"T1"}
+
+
+def test_the_embedded_server_answers_with_what_the_model_says(
+    embedded_server: str, volume: np.ndarray
+) -> None:
+    slices = cut(mri_contrast.read_scan(volume))
+    share = (slices.astype(float) / 255).mean((1, 2))
+    mean = np.exp([np.log(share).mean(), np.log(1 - share).mean()])
+    with Client(embedded_server) as client:
+        client.wait_until_ready(timeout=30)
+        (status,) = client.model_status()
+        answer = client.identify(volume)
+    assert (status.version, status.state) == (4, "AVAILABLE")
+    assert answer.probabilities["T1"] == pytest.approx(mean[0] / mean.sum(), abs=1e-5)
+    assert answer.contrast == ("T1" if mean[0] > mean[1] else "T2")
+    assert (answer.slices, answer.model_version) == (24, 4)
+
+
+@pytest.mark.parametrize("which", [{"version": 9}, {"label": "canary"}])
+def test_the_embedded_server_has_no_version_or_label_that_nobody_published(
+    embedded_server: str, volume: np.ndarray, which: dict[str, Any]
+) -> None:
+    with (
+        Client(embedded_server, **which) as client,
+        pytest.raises(mri_contrast.ModelNotFound, match="publish a model there"),
+    ):
+        client.identify(volume)

@@ -48,6 +48,8 @@ def _grey(image: Image.Image) -> npt.NDArray[Any]:
     """`(h, w)` grey values of an image in any of Pillow's modes."""
     if image.mode in _DEEP:
         pixels = np.asarray(image)
+        if image.format == "PNG":  # older Pillow widens its 16 bits to 32
+            return pixels.astype(np.uint16)
         return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
     if image.mode in _TRANSPARENT or "transparency" in image.info:
         red_green_blue_alpha = image.convert("RGBA")
