@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 from concurrent import futures
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import uvicorn
@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.server import rest, warmup
+from serving.server.calls import CallsInFlight
 from serving.server.errors import NothingToServeError
 from serving.server.flags import ServerConfig
 from serving.server.health import Health
@@ -25,6 +26,9 @@ from serving.server.prediction import PredictionService
 
 _log = logging.getLogger(__name__)
 
+_LAST_ANSWER_SECONDS: Final = 1.0
+"""For an answer that was computed to reach its client."""
+
 
 class EmbeddedServer:
     """Serves over gRPC and REST in threads of this process."""
@@ -32,6 +36,7 @@ class EmbeddedServer:
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
         self._health = Health()
+        self._calls = CallsInFlight()
         self._models = Models(
             read_models(config),
             lambda model, number: warmup.load(
@@ -44,9 +49,8 @@ class EmbeddedServer:
         self._grpc: grpc.Server | None = None
         self._http: uvicorn.Server | None = None
 
-    def __enter__(self) -> "EmbeddedServer":
-        self.start()
-        return self
+    def __enter__(self) -> tuple[int, int]:
+        return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -80,7 +84,11 @@ class EmbeddedServer:
         if self._http is not None:
             self._http.should_exit = True
         if self._grpc is not None:
-            self._grpc.stop(self._config.drain_seconds).wait()
+            stopped = self._grpc.stop(self._config.drain_seconds)
+            self._calls.wait_until_none(self._config.drain_seconds)
+            # Health watches never end by themselves: only answers under way remain.
+            self._grpc.stop(_LAST_ANSWER_SECONDS)
+            stopped.wait()
         for thread in self._threads:
             thread.join()
 
@@ -97,7 +105,7 @@ class EmbeddedServer:
             ],
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._models), server
+            PredictionService(self._models, self._calls), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(self._models), server

@@ -13,6 +13,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.server.calls import CallsInFlight
 from serving.server.errors import ServingError, invalid
 from serving.server.models import Models
 from serving.server.session import LoadedModel, Signature
@@ -24,16 +25,19 @@ Answer = TypeVar("Answer")
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
     """The gRPC face of the functions below."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, calls: CallsInFlight) -> None:
         self._models = models
+        self._calls = calls
 
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Runs a signature on tensors."""
-        return answered(context, lambda: predict(self._models, request))
+        with self._calls:
+            return answered(context, lambda: predict(self._models, request))
 
     def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Runs a classifier on Examples."""
-        return answered(context, lambda: classify(self._models, request))
+        with self._calls:
+            return answered(context, lambda: classify(self._models, request))
 
     def GetModelMetadata(  # noqa: N802
         self, request: Any, context: grpc.ServicerContext

@@ -24,7 +24,7 @@ def load(config: ModelConfig, number: int, warm_up: bool) -> LoadedModel:
     Raises:
         ServingError: It does not load, or a warm-up request fails.
     """
-    path = config.folders()[number]
+    path = config.folders().get(number, config.base_path / str(number))
     model = LoadedModel(path)
     if warm_up and (path / _FILE).is_file():
         for log in _requests(path / _FILE):

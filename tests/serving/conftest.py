@@ -1,0 +1,136 @@
+"""A run, a registry and a server made from a network that trains in no time: never."""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import keras
+import numpy as np
+import pytest
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from pipeline.contrasts import CLASSES
+from pipeline.runs import Calibration, Run, load_run, write_json
+from serving import export, registry
+from serving.server.embedded import EmbeddedServer
+from serving.server.flags import ServerConfig
+
+NAME = "mri_contrast"
+
+
+@dataclasses.dataclass(frozen=True)
+class Serving:
+    """A running server and ways to reach it."""
+
+    server: EmbeddedServer
+    channel: grpc.Channel
+    predict: prediction_service_pb2_grpc.PredictionServiceStub
+    models: model_service_pb2_grpc.ModelServiceStub
+    rest: httpx.Client
+
+
+def small_network(seed: int = 7) -> keras.Model:
+    """A convolution whose random weights tell images clearly apart."""
+    keras.utils.set_random_seed(seed)
+    pixels = keras.Input((150, 150, 1))
+    x = keras.layers.Conv2D(8, 5, strides=3, activation="relu")(pixels)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(0.5)(x)
+    wide = keras.initializers.RandomNormal(stddev=8.0)
+    return keras.Model(pixels, keras.layers.Dense(4, kernel_initializer=wide)(x))
+
+
+def save_run(path: Path, network: keras.Model) -> Path:
+    path.mkdir(parents=True)
+    network.save(path / "model.keras")
+    write_json(
+        path / "config.json",
+        {
+            "classes": CLASSES,
+            "manifest_sha256": "ab" * 32,
+            "hyper": {"filters": 8},
+            "shards": "data/shards/none",
+        },
+    )
+    write_json(path / "evaluation.json", {"accuracy": 0.5})
+    Calibration(temperature=1.5, rho=0.25, accept=0.6).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_run(tmp_path_factory.mktemp("runs") / "small", small_network())
+
+
+@pytest.fixture(scope="session")
+def run(run_folder: Path) -> Run:
+    return load_run(run_folder)
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Path:
+    """A registry with version 1, published from the run, as `stable`, and its copy,
+    version 2, as `canary`."""
+    root = tmp_path_factory.mktemp("models")
+    export.publish(run_folder, root)
+    models = registry.Registry(root)
+    with models.workspace() as workspace:
+        models.publish(
+            Path(shutil.copytree(models.folder / "1", workspace / "model")), "a copy"
+        )
+    models.promote(2, "canary")
+    return root
+
+
+@pytest.fixture(scope="session")
+def saved_model(root: Path) -> Path:
+    return root / NAME / "1"
+
+
+@pytest.fixture(scope="session")
+def serving(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """Serves versions 1 (stable) and 2 (canary) of the registry."""
+    config = tmp_path_factory.mktemp("config") / "models.config"
+    config.write_text(registry.models_config(registry.Registry(root)))
+    server = EmbeddedServer(
+        ServerConfig(
+            port=0,
+            rest_api_port=0,
+            model_config_file=config,
+            enable_model_warmup=False,
+        )
+    )
+    grpc_port, rest_port = server.start()
+    with (
+        grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel,
+        httpx.Client(base_url=f"http://127.0.0.1:{rest_port}", timeout=60) as rest,
+    ):
+        yield Serving(
+            server,
+            channel,
+            prediction_service_pb2_grpc.PredictionServiceStub(channel),
+            model_service_pb2_grpc.ModelServiceStub(channel),
+            rest,
+        )
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def slices() -> np.ndarray:
+    """(5, 150, 150) uint8 slices that differ in brightness and texture."""
+    noise = np.random.default_rng(3).random((5, 150, 150))
+    brightness = np.linspace(0.2, 1, 5)[:, None, None]
+    return (255 * brightness * noise).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def expected(run: Run, slices: np.ndarray) -> np.ndarray:
+    """(5, 4) float32: what Keras and the calibration say about the slices."""
+    logits = run.model.predict(slices[..., None] / np.float32(255), verbose=0)
+    scaled = logits / run.calibration.temperature
+    return scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))

@@ -1,0 +1,137 @@
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from pipeline.contrasts import CLASSES
+from pipeline.runs import Calibration, load_run
+from serving import card, gate
+from serving.export import export, publish
+from serving.registry import Registry
+
+
+def test_tf1_session_answers_equal_keras(saved_model, run, slices, expected):
+    evidence = gate.check(saved_model, run)
+    assert evidence["largest_difference_to_keras"] < 1e-5
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(saved_model))
+        signature = meta.signature_def["serving_default"]
+        fetched = [signature.outputs[name].name for name in CLASSES]
+        fed = {signature.inputs["slices"].name: slices}
+        answer = np.stack(session.run(fetched, fed), axis=1)
+    np.testing.assert_allclose(answer, expected, atol=1e-4)
+
+
+def test_signatures_are_those_of_the_contract(saved_model):
+    loaded = tf.saved_model.load(str(saved_model))
+    named = {name: call.structured_outputs for name, call in loaded.signatures.items()}
+    answer = {*CLASSES, "aux_rho", "aux_accept"}
+    assert {name: set(outputs) for name, outputs in named.items()} == {
+        "serving_default": answer,
+        "slices_v1": answer,
+        "encoded": answer | {"error"},
+        "classify": {"classes", "scores"},
+        "explain": {"heat"},
+    }
+    assert all(spec.dtype == tf.float32 for spec in named["slices_v1"].values())
+
+
+def test_warm_up_covers_every_signature_at_every_size(saved_model):
+    path = saved_model / "assets.extra/tf_serving_warmup_requests"
+    sizes: dict[str, list[int]] = {}
+    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        if log.HasField("classify_log"):
+            request = log.classify_log.request
+            size = len(request.input.example_list.examples)
+        else:
+            request = log.predict_log.request
+            (tensor,) = request.inputs.values()
+            size = tf.make_ndarray(tensor).shape[0]
+        sizes.setdefault(request.model_spec.signature_name, []).append(size)
+    names = ("serving_default", "slices_v1", "encoded", "classify", "explain")
+    assert sizes == {name: [1, 8, 16, 24, 32, 64] for name in names}
+    assert path.stat().st_size < 500_000
+
+
+def test_model_card_tells_origin_and_calibration(saved_model):
+    told = json.loads((saved_model / "assets.extra/model_card.json").read_text())
+    assert told["classes"] == list(CLASSES)
+    assert told["calibration"] == {"temperature": 1.5, "rho": 0.25, "accept": 0.6}
+    assert told["data_manifest_sha256"] == "ab" * 32
+    assert told["metrics"] == {"accuracy": 0.5}
+    assert told["hyper_parameters"] == {"filters": 8}
+    assert told["slices"] == {"signature": "slices_v1", "slicer_version": 1}
+    assert told["libraries"]["tensorflow"] == tf.__version__
+    assert told["source_revision"] == card.source_revision()
+
+
+def test_gate_refuses_answers_that_differ_from_the_run(saved_model, run):
+    other = dataclasses.replace(run, calibration=Calibration(1.6, 0.25, 0.6))
+    with pytest.raises(gate.GateRefusedError, match="differ from Keras by"):
+        gate.check(saved_model, other)
+
+
+def test_gate_refuses_an_input_without_ensure_shape(tmp_path, run):
+    unguarded = keras.export.ExportArchive()
+    unguarded.track(run.model)
+    spec = tf.TensorSpec((None, 150, 150, 1), tf.float32, name="slices")
+    unguarded.add_endpoint(
+        "slices_v1", lambda x: {"T1": run.model(x, training=False)[:, 0]}, [spec]
+    )
+    unguarded.write_out(str(tmp_path / "model"), verbose=False)
+    with pytest.raises(gate.GateRefusedError, match=r"does not pass tf\.ensure_shape"):
+        gate.check(tmp_path / "model", run)
+
+
+@keras.saving.register_keras_serializable("tests")
+class AlwaysNoisy(keras.layers.Layer):
+    """Noise that ignores `training`, as random layers exported carelessly do."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return inputs + tf.random.normal(tf.shape(inputs))
+
+
+def test_gate_refuses_random_answers_and_nothing_is_published(tmp_path, run):
+    pixels = keras.Input((150, 150, 1))
+    noisy = keras.Model(pixels, AlwaysNoisy()(run.model(pixels)))
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    noisy.save(folder / "model.keras")
+    with pytest.raises(gate.GateRefusedError, match="random layers"):
+        publish(folder, tmp_path / "models")
+    registry = Registry(tmp_path / "models")
+    assert registry.versions() == []
+    assert [path.name for path in registry.root.iterdir()] == []
+
+
+def test_gate_refuses_a_missing_class(tmp_path, run):
+    fewer = dataclasses.replace(run, classes=("T1", "T2", "FLAIR", "PD"))
+    export(fewer, tmp_path / "model")
+    with pytest.raises(gate.GateRefusedError, match="no output other"):
+        gate.check(tmp_path / "model", run)
+
+
+def test_command_without_a_run_says_what_to_do(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "serving.export", "--run", str(tmp_path / "none")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "make train" in done.stderr.splitlines()[-1]
+
+
+def test_a_run_without_a_calibration_is_not_finished(run_folder, tmp_path):
+    (tmp_path / "model.keras").symlink_to(run_folder / "model.keras")
+    with pytest.raises(FileNotFoundError, match=r"no config\.json"):
+        load_run(tmp_path)

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from serving.server.flags import ServerConfig, parse
+
+MODEL = "--model_base_path=models/mri_contrast"
+
+
+def test_defaults_are_loopback_and_tf_servings_ports():
+    config = parse([MODEL])
+    assert (config.host, config.port, config.rest_api_port) == ("127.0.0.1", 8500, 8501)
+    assert config.model_base_path == Path("models/mri_contrast")
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ([], True),
+        (["--enable_model_warmup"], True),
+        (["--enable_model_warmup=true"], True),
+        (["--enable_model_warmup=false"], False),
+    ],
+)
+def test_booleans_have_tf_servings_forms(given, value):
+    assert parse([MODEL, *given]).enable_model_warmup is value
+
+
+def test_port_zero_turns_a_port_off():
+    assert parse([MODEL, "--rest_api_port=0"]).rest_api_port is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "make publish"),
+        ([MODEL, "--port=70000"], "from 0 to 65535, got 70000"),
+        ([MODEL, "--port=0", "--rest_api_port=0"], "both ports are off"),
+        ([MODEL, "--grpc_max_threads=0"], "1 or more, got 0"),
+        ([MODEL, "--enable_model_warmup=maybe"], "true or false, got 'maybe'"),
+        ([MODEL, "--enable_model_warm=true"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_flags_end_with_code_2_and_a_reason(arguments, text, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments)
+    assert ended.value.code == 2
+    assert text in capsys.readouterr().err
+
+
+def test_a_configuration_needs_a_model():
+    with pytest.raises(ValueError, match="no model is named"):
+        ServerConfig()

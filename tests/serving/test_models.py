@@ -1,0 +1,248 @@
+"""Versions that appear, vanish and fail, as a running server meets them."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import grpc
+import pytest
+import tensorflow as tf
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_pb2,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serving.server import warmup
+from serving.server.embedded import EmbeddedServer
+from serving.server.errors import NothingToServeError, ServingError
+from serving.server.flags import ServerConfig
+from serving.server.model_config import ModelConfig, read_models
+from serving.server.models import Models
+
+State = get_model_status_pb2.ModelVersionStatus
+
+
+class Adder(tf.Module):
+    """The smallest model: adds its version, so that answers tell who gave them."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__()
+        self.version = tf.Variable(float(version))
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="x")])
+    def add(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x + self.version}
+
+
+@pytest.fixture(scope="module")
+def adders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Versions 1 to 3 of the adder."""
+    base = tmp_path_factory.mktemp("adders")
+    for version in (1, 2, 3):
+        adder = Adder(version)
+        tf.saved_model.save(
+            adder, str(base / str(version)), {"serving_default": adder.add}
+        )
+    return base
+
+
+@pytest.fixture
+def base(tmp_path: Path, adders: Path) -> Path:
+    """A model's folder with version 1."""
+    shutil.copytree(adders / "1", tmp_path / "adder" / "1")
+    return tmp_path / "adder"
+
+
+def load(config: ModelConfig, number: int) -> warmup.LoadedModel:
+    return warmup.load(config, number, True)
+
+
+def started(*configs: ModelConfig) -> Models:
+    models = Models(configs, load)
+    models.start()
+    return models
+
+
+def answering(models: Models, **choice: object) -> int:
+    return models.find(model_pb2.ModelSpec(name="adder", **choice))[1]
+
+
+def states(models: Models) -> dict[int, int]:
+    return {each.number: each.state for each in models.statuses("adder")}
+
+
+def test_a_new_version_replaces_the_old_one(base, adders):
+    models = started(ModelConfig("adder", base))
+    before, _version = models.find(model_pb2.ModelSpec(name="adder"))
+    shutil.copytree(adders / "2", base / "2")
+    models.update()
+    assert answering(models) == 2
+    assert states(models) == {1: State.END, 2: State.AVAILABLE}
+    signature = before.signature("")
+    assert signature is not None
+    (answer,) = before.run(signature, {"x": tf.zeros(1).numpy()}, ["y"])
+    assert answer == [1], "a call that began before the swap must end"
+
+
+def test_a_version_that_comes_back_is_loaded_again(base, adders):
+    models = started(ModelConfig("adder", base))
+    shutil.copytree(adders / "2", base / "2")
+    models.update()
+    shutil.rmtree(base / "2")
+    models.update()
+    assert states(models) == {1: State.AVAILABLE, 2: State.END}
+
+
+def test_a_corrupt_version_keeps_the_old_one_serving(base, adders):
+    models = started(ModelConfig("adder", base))
+    (base / "2").mkdir()
+    (base / "2/saved_model.pb").write_bytes(b"damaged")
+    models.update()
+    assert answering(models) == 1
+    newest = models.statuses("adder")[0]
+    assert (newest.number, newest.state) == (2, State.END)
+    assert newest.error is not None
+    shutil.rmtree(base / "2")
+    models.update()
+    shutil.copytree(adders / "2", base / "2")
+    models.update()
+    assert answering(models) == 2, "mended, it must be tried again"
+
+
+def test_a_base_path_that_is_gone_unloads_nothing(base):
+    models = started(ModelConfig("adder", base))
+    base.rename(base.with_name("elsewhere"))
+    models.update()
+    assert answering(models) == 1
+
+
+def test_names_that_are_no_numbers_are_no_versions(base, adders):
+    shutil.copytree(adders / "3", base / ".preparing-3")
+    (base / "notes.txt").write_text("ours")
+    assert answering(started(ModelConfig("adder", base))) == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({"latest": 1}, {3}),
+        ({"latest": 2}, {2, 3}),
+        ({"latest": None}, {1, 2, 3}),
+        ({"latest": None, "specific": frozenset({1, 7})}, {1}),
+    ],
+    ids=["latest", "latest 2", "all", "specific"],
+)
+def test_policies_choose_the_versions(adders, policy, expected):
+    models = started(ModelConfig("adder", adders, **policy))
+    available = {n for n, state in states(models).items() if state == State.AVAILABLE}
+    assert available == expected
+
+
+def test_labels_name_versions(adders):
+    config = ModelConfig("adder", adders, latest=None, labels={"stable": 2, "old": 9})
+    models = started(config)
+    assert answering(models, version_label="stable") == 2
+    with pytest.raises(ServingError, match=r"Specific\(adder, 9\)"):
+        answering(models, version_label="old")
+
+
+def test_nothing_to_serve_says_what_to_do(base, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for path, reason in (
+        (tmp_path / "none", "does not exist"),
+        (tmp_path / "empty", "holds no version"),
+    ):
+        with pytest.raises(NothingToServeError, match=f"{reason}.*make publish"):
+            started(ModelConfig("adder", path))
+    (base / "1/saved_model.pb").write_bytes(b"damaged")
+    with pytest.raises(NothingToServeError, match="could be loaded"):
+        started(ModelConfig("adder", base))
+
+
+def test_a_warm_up_file_that_is_damaged_fails_the_version(base):
+    extra = base / "1/assets.extra"
+    extra.mkdir()
+    (extra / "tf_serving_warmup_requests").write_bytes(b"no records at all")
+    with pytest.raises(NothingToServeError, match="TFRecord format"):
+        started(ModelConfig("adder", base))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nonsense", "cannot be read as a ModelServerConfig"),
+        ("", "lists no model"),
+        ('{config {name: "a" base_path: "a"}}', "have an absolute path"),
+        (
+            '{config {name: "a" base_path: "/a"} config {name: "a" base_path: "/a"}}',
+            "Illegal to list model a multiple times",
+        ),
+    ],
+)
+def test_a_wrong_config_file_says_why(tmp_path, text, reason):
+    path = tmp_path / "models.config"
+    path.write_text(text if text in ("nonsense", "") else f"model_config_list {text}")
+    with pytest.raises(NothingToServeError, match=reason):
+        read_models(ServerConfig(model_config_file=path))
+
+
+def config_text(base: Path) -> str:
+    return f'model_config_list {{ config {{ name: "adder" base_path: "{base}" }} }}'
+
+
+def test_health_follows_the_models_of_a_reread_config(base, tmp_path):
+    config = tmp_path / "models.config"
+    config.write_text(config_text(base))
+    server = EmbeddedServer(
+        ServerConfig(
+            port=0,
+            rest_api_port=None,
+            model_config_file=config,
+            model_config_file_poll_wait_seconds=0.05,
+        )
+    )
+    with (
+        server as (port, _rest),
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(
+            health_pb2.HealthCheckRequest(), timeout=60
+        )
+        answer = health_pb2.HealthCheckResponse
+        assert next(watch).status == answer.SERVING
+        config.write_text(config_text(tmp_path / "none").replace("adder", "other"))
+        assert next(watch).status == answer.NOT_SERVING
+        config.write_text(config_text(base))
+        assert next(watch).status == answer.SERVING
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        assert next(watch).status == answer.NOT_SERVING
+        stopping.join(timeout=20)
+        assert not stopping.is_alive(), "a health watch must not hold the drain up"
+
+
+def test_a_version_that_appears_is_served_without_a_failed_call(base, adders):
+    config = ServerConfig(
+        port=0,
+        rest_api_port=None,
+        model_name="adder",
+        model_base_path=base,
+        file_system_poll_wait_seconds=0.05,
+    )
+    with (
+        EmbeddedServer(config) as (port, _rest),
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        predict = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = "adder"
+        request.inputs["x"].CopyFrom(tf.make_tensor_proto([0.0]))
+        answers = {predict(request).outputs["y"].float_val[0]}
+        shutil.copytree(adders / "2", base / ".partial")
+        (base / ".partial").rename(base / "2")
+        while 2.0 not in answers:  # bounded by the test's time limit
+            answers.add(predict(request).outputs["y"].float_val[0])
+        assert answers == {1.0, 2.0}

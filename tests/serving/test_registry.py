@@ -1,0 +1,143 @@
+import json
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from serving.registry import Registry, RegistryError, models_config
+
+
+def publish(root: Path, count: int = 1) -> list[int]:
+    registry = Registry(root)
+    versions = []
+    for _ in range(count):
+        with registry.workspace() as workspace:
+            prepared = workspace / "model"
+            prepared.mkdir()
+            (prepared / "saved_model.pb").write_bytes(b"a model")
+            versions.append(registry.publish(prepared))
+    return versions
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "serving.registry", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_first_version_becomes_stable_and_later_ones_serve_nothing(tmp_path):
+    assert publish(tmp_path, 3) == [1, 2, 3]
+    registry = Registry(tmp_path)
+    assert registry.versions() == [1, 2, 3]
+    assert registry.labels() == {"stable": 1}
+    assert (tmp_path / "mri_contrast/3/saved_model.pb").read_bytes() == b"a model"
+
+
+def test_promoting_and_rolling_back_move_the_label(tmp_path):
+    publish(tmp_path, 3)
+    registry = Registry(tmp_path)
+    registry.promote(2, reason="better")
+    registry.promote(3)
+    assert registry.rollback(reason="worse after all") == 2
+    assert registry.rollback() == 1
+    with pytest.raises(RegistryError, match="no earlier one"):
+        registry.rollback()
+
+
+def test_rolling_back_skips_a_version_that_is_gone(tmp_path):
+    publish(tmp_path, 2)
+    registry = Registry(tmp_path)
+    registry.promote(2)
+    (tmp_path / "mri_contrast/1/saved_model.pb").unlink()
+    (tmp_path / "mri_contrast/1").rmdir()
+    with pytest.raises(RegistryError, match=r"versions: \[2\]"):
+        registry.rollback()
+
+
+def test_history_tells_who_replaced_what_and_why(tmp_path):
+    publish(tmp_path, 2)
+    registry = Registry(tmp_path)
+    registry.promote(2, reason="fewer errors on FLAIR")
+    last = registry.history()[-1]
+    assert last["reason"] == "fewer errors on FLAIR"
+    assert (last["version"], last["replaces"], last["label"]) == (2, 1, "stable")
+    assert last["user"]
+    assert [entry["action"] for entry in registry.history()] == [
+        *("publish", "promote", "publish", "promote")
+    ]
+
+
+def test_a_removed_versions_number_is_not_used_again(tmp_path):
+    publish(tmp_path, 2)
+    (tmp_path / "mri_contrast/2/saved_model.pb").unlink()
+    (tmp_path / "mri_contrast/2").rmdir()
+    assert publish(tmp_path) == [3]
+
+
+def test_publishers_at_once_get_different_versions(tmp_path):
+    context = multiprocessing.get_context("fork")
+    publishers = [context.Process(target=publish, args=(tmp_path, 5)) for _ in range(4)]
+    for publisher in publishers:
+        publisher.start()
+    for publisher in publishers:
+        publisher.join()
+    registry = Registry(tmp_path)
+    assert registry.versions() == list(range(1, 21))
+    published = [e["version"] for e in registry.history() if e["action"] == "publish"]
+    assert published == list(range(1, 21))
+
+
+def test_a_workspace_leaves_nothing_behind(tmp_path):
+    with Registry(tmp_path).workspace() as workspace:
+        (workspace / "half").write_text("written")
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_models_config_serves_labelled_versions_only(tmp_path):
+    publish(tmp_path, 3)
+    registry = Registry(tmp_path)
+    registry.promote(3, "canary")
+    text = models_config(registry, Path("/models/mri_contrast"))
+    parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    (config,) = parsed.model_config_list.config
+    assert config.base_path == "/models/mri_contrast"
+    assert list(config.model_version_policy.specific.versions) == [1, 3]
+    assert dict(config.version_labels) == {"stable": 1, "canary": 3}
+
+
+@pytest.mark.parametrize("name", ["", "a/b", ".hidden"])
+def test_a_models_name_is_one_folder(tmp_path, name):
+    with pytest.raises(ValueError, match="plain folder name"):
+        Registry(tmp_path, name)
+
+
+def test_commands_list_promote_roll_back_and_write_the_config(tmp_path):
+    publish(tmp_path, 2)
+    root = ("--root", str(tmp_path))
+    promoted = command("promote", "2", "--reason", "better", *root)
+    assert promoted.stdout == "stable is now version 2\n"
+    assert command("list", *root).stdout == "   1\n   2  stable\n"
+    assert command("rollback", *root).stdout == "stable is version 1 again\n"
+    config = tmp_path / "models.config"
+    assert command("config", *root, "--out", str(config)).returncode == 0
+    assert config.read_text() == models_config(Registry(tmp_path))
+    assert json.loads((tmp_path / "labels.json").read_text()) == {
+        "mri_contrast": {"stable": 1}
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("promote", "1"), ("rollback",), ("config",)]
+)
+def test_commands_without_a_version_say_what_to_do(tmp_path, arguments):
+    done = command(*arguments, "--root", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
