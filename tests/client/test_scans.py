@@ -6,6 +6,7 @@ import io
 import logging
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -534,6 +535,14 @@ def test_nothing_of_a_header_is_logged_or_warned(
     assert caught.value.__cause__ is None
     assert caplog.records == []
     assert list(recwarn) == []
+    assert logging.getLogger("pydicom").disabled is False
+
+
+def test_threads_that_read_dicom_leave_the_log_as_it_was(dicom: Encode) -> None:
+    content = dicom(RAMP)
+    with ThreadPoolExecutor(4) as pool:
+        scans = list(pool.map(lambda _: read_scan(content), range(32)))
+    assert all((scan.voxels[..., 0] == RAMP).all() for scan in scans)
     assert logging.getLogger("pydicom").disabled is False
 
 

@@ -7,7 +7,8 @@ with Client("localhost:8500") as client:
 print(answer.contrast, answer.probability)
 """
 
-from mri_contrast.client import Answer, Client, VersionStatus
+from mri_contrast.answers import Answer, VersionStatus
+from mri_contrast.client import Client
 from mri_contrast.errors import (
     ClientTooOld,
     DeadlineExceeded,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ _TAGS = [
 ]
 # Direction cosines of one series differ by rounding only; 0.001 is 0.06 degrees.
 _SAME_DIRECTION = 1e-3
+_SILENCE = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,20 +137,29 @@ def _same_direction(a: npt.NDArray[Any] | None, b: npt.NDArray[Any] | None) -> b
 def parsing() -> Iterator[None]:
     """Turns what pydicom raises on damaged files into UnreadableScan.
 
-    Its warnings and its log are silenced: they quote values of the header.
+    Its warnings and its log are silenced, since they quote values of the header; one
+    thread at a time, since both switches are the whole process's. That costs little:
+    pydicom is Python, and holds the interpreter anyway.
     """
     log = logging.getLogger("pydicom")
-    was_disabled, log.disabled = log.disabled, True
+    with _SILENCE:
+        was_disabled, log.disabled = log.disabled, True
+        try:
+            with warnings.catch_warnings(), _damage():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            log.disabled = was_disabled
+
+
+@contextlib.contextmanager
+def _damage() -> Iterator[None]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except UnreadableScan:
         raise
     except Exception:  # pydicom documents no closed set, and header text may be in it
         raise UnreadableScan("the DICOM file is damaged; export it again") from None
-    finally:
-        log.disabled = was_disabled
 
 
 def _frames(entry: Entry) -> list[Frame]:

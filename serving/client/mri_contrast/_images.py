@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,7 @@ def read_image(entry: Entry) -> Scan:
         UnreadableScan: damaged, too large or in a pixel format without a grey value.
     """
     try:
-        with warnings.catch_warnings(), entry.open() as stream:
-            warnings.simplefilter("ignore")  # of EXIF data, which is not read
+        with entry.open() as stream:
             image = Image.open(stream, formats=("PNG", "JPEG", "TIFF"))
             too_large(image.size, MAX_PIXELS)
             pages = int(getattr(image, "n_frames", 1))

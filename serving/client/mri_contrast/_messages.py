@@ -37,6 +37,12 @@ SignatureDefMap = _class("tensorflow.serving.SignatureDefMap")
 GetModelStatusRequest = _class("tensorflow.serving.GetModelStatusRequest")
 GetModelStatusResponse = _class("tensorflow.serving.GetModelStatusResponse")
 
+RESPONSES = {
+    "PredictionService/Predict": PredictResponse,
+    "PredictionService/GetModelMetadata": GetModelMetadataResponse,
+    "ModelService/GetModelStatus": GetModelStatusResponse,
+}
+
 # numpy dtype -> number in types.proto, field of TensorProto that may hold the values.
 _DTYPES: dict[np.dtype[Any], tuple[int, str]] = {
     np.dtype(np.float32): (1, "float_val"),

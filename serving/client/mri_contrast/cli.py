@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from mri_contrast import __version__
-from mri_contrast.client import Answer, Client
+from mri_contrast.answers import Answer
+from mri_contrast.client import Client
 from mri_contrast.errors import (
     ClientTooOld,
     ModelNotFound,
