@@ -53,8 +53,9 @@ def build(hyper: HyperParameters, *, seed: int = 0) -> keras.Model:
 
     The first convolution strides over two pixels: at full size it would cost as much
     as all others together. Pooling comes before normalisation, which then touches a
-    quarter of the pixels: 1.6 instead of 2.9 ms a slice and step on a CPU core. What the blocks found is averaged over the slice, so that
-    it does not matter where in the picture the brain lies.
+    quarter of the pixels: 1.6 instead of 2.9 ms a slice and step on a CPU core. What
+    the blocks found is averaged over the slice, so that it does not matter where in
+    the picture the brain lies.
 
     Args:
         hyper: Its hyper-parameters.

@@ -51,6 +51,7 @@ class Run:
         manifest_sha256: Digest of the manifest of the shards it was trained on.
         hyper: The network's hyper-parameters.
         metrics: What `evaluation.json` holds; empty before evaluation.
+        shards: What it was trained on.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Run:
     manifest_sha256: str | None
     hyper: dict[str, Any]
     metrics: dict[str, Any]
+    shards: Path
 
 
 def load_run(path: Path) -> Run:
@@ -87,6 +89,7 @@ def load_run(path: Path) -> Run:
         manifest_sha256=config["manifest_sha256"],
         hyper=config["hyper"],
         metrics=json.loads(evaluation.read_text()) if evaluation.is_file() else {},
+        shards=Path(config.get("shards", "data/shards/phantom")),
     )
 
 

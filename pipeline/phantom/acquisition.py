@@ -30,7 +30,8 @@ class Acquisition:
         noise: Standard deviation of each channel, relative to grey matter.
         noise_start: Where this scan's noise starts in the shared noise.
         clean_background: The maker's software has set the air to 0.
-        stripped: `""`, `"skull"` (brain alone) or `"face"` (defaced).
+        stripped: `""`; `"face"`, defaced; `"skull"`, what lies inside the skull is
+            left; `"brain"`, the fluid on the brain's surface is gone, too.
         gamma: Exponent on the brightness.
         shading: Slice-to-slice brightness differences (standard deviation).
         margin: Share of empty border added to (or, below 0, cut from) the sides.
@@ -74,7 +75,9 @@ def sample_acquisition(
         noise=float(rng.choice([rng.uniform(0, 0.02), rng.uniform(0.02, 0.08)])),
         noise_start=int(rng.integers(0, _NOISE_LENGTH)),
         clean_background=bool(rng.random() < 0.55),
-        stripped=str(rng.choice(["", "skull", "face"], p=[0.62, 0.28, 0.10])),
+        stripped=str(
+            rng.choice(["", "face", "skull", "brain"], p=[0.62, 0.1, 0.1, 0.18])
+        ),
         gamma=float(np.exp(rng.normal(0, 0.1))),
         shading=(
             rng.normal(0, 0.04, 512) * (thickness > 1 and rng.random() < 0.3)
@@ -122,15 +125,16 @@ def _weighted(
     """(i, j, k) float32: what every voxel shines, by tissue."""
     palette = anatomy.fractions @ protocol.signal
     kept = np.ones(template.CODES, bool)
-    if stripped == "skull":
+    if stripped == "face":
+        kept[template.SOFT : template.VENTRICLE] = False
+    elif stripped:
         kept[template.SHELL :] = False
-    elif stripped == "face":
-        kept[template.SOFT :] = False
+        kept[template.VENTRICLE] = True
     palette *= np.repeat(kept, composition.FOLDS)
-    if stripped == "skull":
-        # Stripping tools cut most of the fluid on the brain's surface away.
-        grey_white = anatomy.fractions[:, [physics.WHITE, physics.GREY]].sum(1)
-        palette *= grey_white > 0.05
+    if stripped == "brain":
+        solid = anatomy.fractions[:, [physics.WHITE, physics.GREY]].sum(1) > 0.05
+        solid[template.VENTRICLE * composition.FOLDS :] = True
+        palette *= solid
     image = palette.astype(np.float32)[anatomy.rows]
     for share, tissue in (
         (anatomy.lesion, physics.LESION),

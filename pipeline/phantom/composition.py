@@ -106,6 +106,7 @@ def fractions(composition: Composition) -> NDArray[np.float32]:
         (template.AIRWAY, ((composition.airway, 1.0),)),
         (template.CORD, ((physics.CORD, 1.0),)),
         (template.CORD_FLUID, ((physics.FLUID, 1.0),)),
+        (template.VENTRICLE, ((physics.FLUID, 1.0),)),
         (template.VERTEBRA, marrow),
         (template.DISC, ((physics.MUSCLE, 0.7), (physics.MUCOSA, 0.3))),
         (template.AIR, ((physics.NOTHING, 1.0),)),

@@ -8,8 +8,8 @@ import numpy as np
 
 from mri_contrast.scans import Scan
 from pipeline.phantom import objects
-from pipeline.phantom.acquisition import acquire, sample_acquisition
-from pipeline.phantom.anatomy import Anatomy, render, sample_subject
+from pipeline.phantom.acquisition import Acquisition, acquire, sample_acquisition
+from pipeline.phantom.anatomy import Anatomy, Subject, render, sample_subject
 from pipeline.phantom.protocols import Protocol, sample_protocol
 
 _KINDS: Final = ("T1", "T1", "T2", "T2", "FLAIR", "FLAIR", "other", "object")
@@ -89,14 +89,21 @@ class PhantomScan:
             raise ValueError(f"{self.name} shows no brain, so it has no protocol")
         return sample_protocol(self.kind, self._rng("protocol"))
 
+    def acquisition(self) -> Acquisition:
+        """How this scan is taken and stored.
+
+        Raises:
+            ValueError: It is no brain, so none was drawn.
+        """
+        voxel_mm = _subject(self.seed, self.index // SCANS_PER_SUBJECT).voxel_mm
+        return sample_acquisition(self.protocol(), voxel_mm, self._rng("acquisition"))
+
     def read(self) -> Scan:
         """Renders the scan: 0.1 s, and 0.4 s more for the first of a subject."""
         if self.kind == "object":
             return objects.sample_object(self._rng("object"))[1]
         head = _rendered(self.seed, self.index // SCANS_PER_SUBJECT)
-        protocol = self.protocol()
-        taken = sample_acquisition(protocol, head.voxel_mm, self._rng("acquisition"))
-        return acquire(head, protocol, taken)
+        return acquire(head, self.protocol(), self.acquisition())
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return _rng(self.seed, purpose, self.index)
@@ -111,7 +118,11 @@ def _rng(seed: int, purpose: str, index: int) -> np.random.Generator:
 @functools.lru_cache(maxsize=1)
 def _rendered(seed: int, subject: int) -> Anatomy:
     """The last head, kept because its scans are read one after the other: 60 MB."""
-    return render(sample_subject(_rng(seed, "subject", subject)))
+    return render(_subject(seed, subject))
+
+
+def _subject(seed: int, subject: int) -> Subject:
+    return sample_subject(_rng(seed, "subject", subject))
 
 
 def phantom_scans(config: PhantomConfig) -> list[PhantomScan]:

@@ -38,8 +38,8 @@ SOFT_BANDS: Final = 32
 """Codes SOFT + 32 * depth + band: face and neck, `depth` mm under the skin; the band
 is a smooth noise's quantile, which a subject maps to muscle, fat, marrow or air."""
 
-EYE, ORBIT, AIRWAY, CORD, CORD_FLUID, VERTEBRA, DISC, AIR = range(
-    SOFT + SOFT_DEPTHS * SOFT_BANDS, SOFT + SOFT_DEPTHS * SOFT_BANDS + 8
+EYE, ORBIT, AIRWAY, CORD, CORD_FLUID, VERTEBRA, DISC, VENTRICLE, AIR = range(
+    SOFT + SOFT_DEPTHS * SOFT_BANDS, SOFT + SOFT_DEPTHS * SOFT_BANDS + 9
 )
 CODES: Final = AIR + 1
 
@@ -104,6 +104,7 @@ def _build() -> Template:
     brain = (grey * (LEVELS - 1)).round() * LEVELS + (white * (LEVELS - 1)).round()
     codes[skull_content] = brain[skull_content].astype(np.uint16)
     fluid = skull_content & (grey + white < 0.5) & (inside > 22)
+    codes[fluid & (grey + white < 0.1)] = VENTRICLE
     distance = ndimage.distance_transform_edt(~fluid)
     return Template(codes, np.minimum(distance, 255).astype(np.uint8), origin)
 

@@ -54,19 +54,33 @@ def cut(scan: Scan) -> NDArray[np.uint8]:
     Raises:
         UnreadableScan: The scan is blank or no plane is usable.
     """
-    window = find_window(scan.voxels)
-    slices = [
-        _square(_windowed(np.take(scan.voxels, index, axis), window), spacing)
-        for axis, spacing in _usable_planes(scan)
-        for index in _central(window, axis, scan.voxels.shape[axis])
-    ]
-    if not slices:
+    return np.concatenate(list(cut_planes(scan).values()))
+
+
+def cut_planes(scan: Scan) -> dict[int, NDArray[np.uint8]]:
+    """Cuts a scan as `cut` does, keeping the planes apart.
+
+    Args:
+        scan: (i, j, k) voxels of any real dtype.
+
+    Returns:
+        For each axis that the scan was cut along: (n, 150, 150) uint8, 1 <= n <= 8.
+
+    Raises:
+        UnreadableScan: The scan is blank or no plane is usable.
+    """
+    planes = _usable_planes(scan)
+    if not planes:
         raise UnreadableScan(
             f"a scan of {scan.voxels.shape} voxels with spacing {scan.spacing} mm has "
             f"no usable plane; both sides need {MIN_SIDE} voxels or more and spacings "
             f"at most {MAX_SPACING_RATIO:g} times apart"
         )
-    return np.stack(slices)
+    window = find_window(scan.voxels)
+    return {
+        axis: _squares(_windowed(_central(scan.voxels, window, axis), window), spacing)
+        for axis, spacing in planes
+    }
 
 
 class Window:
@@ -170,37 +184,42 @@ def _usable_planes(scan: Scan) -> list[tuple[int, tuple[float, float]]]:
     return planes
 
 
-def _central(window: Window, axis: int, side: int) -> list[int]:
-    """Indices of at most 8 slices, evenly spread over the head's centre."""
+def _central(
+    voxels: NDArray[np.generic], window: Window, axis: int
+) -> NDArray[np.generic]:
+    """(n, h, w): at most 8 slices, evenly spread over the head's centre."""
     first, last = window.extent[axis]
     middle, reach = (first + last) / 2, CENTRE * (last - first) / 2
     positions = np.linspace(middle - reach, middle + reach, SLICES_PER_PLANE)
-    return sorted({min(max(round(float(at)), 0), side - 1) for at in positions})
+    side = voxels.shape[axis]
+    indices = sorted({min(max(round(float(at)), 0), side - 1) for at in positions})
+    # One at a time: np.take would first copy a volume that is not in C order.
+    return np.stack([np.moveaxis(voxels, axis, 0)[index] for index in indices])
 
 
-def _windowed(plane: NDArray[np.generic], window: Window) -> NDArray[np.float32]:
-    """(h, w) float32 in [0, 1]; what is not finite is black."""
+def _windowed(planes: NDArray[np.generic], window: Window) -> NDArray[np.float32]:
+    """(n, h, w) float32 in [0, 1]; what is not finite is black."""
     scale = max(window.high - window.low, np.finfo(np.float32).tiny)
     with np.errstate(invalid="ignore", over="ignore"):
-        shown = (plane.astype(np.float32) - np.float32(window.low)) / np.float32(scale)
+        shown = (planes.astype(np.float32) - np.float32(window.low)) / np.float32(scale)
     finite = np.isfinite(shown)
     return np.clip(shown if finite.all() else np.where(finite, shown, 0), 0, 1)
 
 
-def _square(
-    plane: NDArray[np.float32], spacing: tuple[float, float]
+def _squares(
+    planes: NDArray[np.float32], spacing: tuple[float, float]
 ) -> NDArray[np.uint8]:
     """Resizes by area to 150 pixels on the longer side and pads to a square."""
-    extent = (plane.shape[0] * spacing[0], plane.shape[1] * spacing[1])
+    _, rows, columns = planes.shape
+    extent = (rows * spacing[0], columns * spacing[1])
     height, width = (
         max(1, min(SIZE, round(SIZE * side / max(extent)))) for side in extent
     )
-    resized = area_weights(plane.shape[0], height) @ plane
-    resized = resized @ area_weights(plane.shape[1], width).T
+    resized = area_weights(rows, height) @ planes @ area_weights(columns, width).T
     top, left = (SIZE - height) // 2, (SIZE - width) // 2
-    square = np.zeros((SIZE, SIZE), np.uint8)
-    square[top : top + height, left : left + width] = np.rint(resized * 255)
-    return square
+    squares = np.zeros((len(planes), SIZE, SIZE), np.uint8)
+    squares[:, top : top + height, left : left + width] = np.rint(resized * 255)
+    return squares
 
 
 def area_weights(source: int, target: int) -> NDArray[np.float32]:
