@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mri_contrast import slices
-from pipeline.runs import Run, write_json
+from pipeline.files import write_json
+from pipeline.runs import Run
 from serving.signatures import SLICES
 
 LIBRARIES = ("tensorflow", "keras", "numpy")

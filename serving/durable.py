@@ -4,15 +4,6 @@ import os
 from pathlib import Path
 
 
-def write(path: Path, text: str) -> None:
-    """Replaces a file's content by rename."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    temporary.write_text(text)
-    _sync(temporary)
-    temporary.replace(path)
-    _sync(path.parent)
-
-
 def append(path: Path, line: str) -> None:
     """Adds one line to a file."""
     with path.open("a") as file:

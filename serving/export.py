@@ -1,16 +1,19 @@
 """Turns a run into a published version: a gated SavedModel in the registry."""
 
 import dataclasses
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from pipeline.runs import Run, load_run
+from pipeline.command import DONE, run_command
+from pipeline.runs import Run, load_run, newest_run
 from serving import warmup
 from serving.card import write_card
-from serving.commands import run_command
-from serving.gate import check
+from serving.gate import GateRefusedError, check
 from serving.registry import NAME, STABLE, Registry
 from serving.signatures import archive, signatures
+
+GATE_REFUSED: Final = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,25 +21,33 @@ class ExportConfig:
     """What to publish, and where.
 
     Attributes:
-        run: Folder of a finished run.
+        run: Folder of a finished run; the newest in runs/train where none is named.
         root: The registry's root.
         name: The model's name.
     """
 
-    run: Path
+    run: Path | None = None
     root: Path = Path("models")
     name: str = NAME
 
-    def __call__(self) -> None:
-        """Publishes the run and says what to do next."""
-        version = publish(self.run, self.root, self.name)
-        stable = Registry(self.root, self.name).labels()[STABLE]
-        print(f"published {self.name} version {version} in {self.root / self.name}")
-        if stable == version:
-            print(f"it is {STABLE}; next: make serve")
-        else:
-            print(f"version {stable} is served still")
-            print(f"next: make promote VERSION={version}")
+
+def main(config: ExportConfig) -> int:
+    """Publishes a run, says what to do next, returns the exit code."""
+    run = config.run or newest_run()
+    try:
+        version = publish(run, config.root, config.name)
+    except GateRefusedError as error:
+        print(f"refused, nothing was published: {error}", file=sys.stderr)
+        return GATE_REFUSED
+    stable = Registry(config.root, config.name).labels()[STABLE]
+    print(f"published {run} as {config.root / config.name / str(version)}")
+    if stable == version:
+        print(f"version {version} is {STABLE}; next: make serve")
+    else:
+        print(
+            f"{STABLE} is version {stable} still; next: make promote VERSION={version}"
+        )
+    return DONE
 
 
 def publish(run: Path, root: Path, name: str = NAME) -> int:
@@ -78,4 +89,4 @@ def export(run: Run, model: Path, name: str = NAME) -> None:
 
 
 if __name__ == "__main__":
-    run_command(ExportConfig, prog="python -m serving.export", describe=__doc__)
+    sys.exit(run_command(ExportConfig, main, prog="python -m serving.export"))

@@ -109,13 +109,14 @@ def _guarded(
     """Decodes and cuts an image whose header names sides that can be afforded."""
     pixels = tf.reduce_prod(tf.cast(sides, tf.int64))
     in_range = (pixels <= MAX_PIXELS) & (tf.reduce_min(sides) > 0)
-    return tf.case(
+    cut: tuple[tf.Tensor, tf.Tensor] = tf.case(
         [
             (tf.logical_not(in_range), lambda: _refused(_TOO_LARGE)),
             (tf.reduce_min(sides) < MIN_SIDE, lambda: _refused(_TOO_SMALL)),
         ],
         default=lambda: _cut(decode(image)),
     )
+    return cut
 
 
 def _decode_png(image: tf.Tensor) -> tf.Tensor:

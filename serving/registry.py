@@ -16,14 +16,16 @@ import getpass
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import tyro
 
+from pipeline.command import run_command
+from pipeline.files import replacing, write_json
 from serving import durable
-from serving.commands import RefusalError, run_command
 
 NAME: Final = "mri_contrast"
 STABLE: Final = "stable"
@@ -31,7 +33,7 @@ CANARY: Final = "canary"
 LABELS: Final = (STABLE, CANARY)
 
 
-class RegistryError(RefusalError):
+class RegistryError(ValueError):
     """The registry cannot do what was asked; the message says what to do."""
 
 
@@ -155,7 +157,7 @@ class Registry:
         path = self.root / "labels.json"
         everything = json.loads(path.read_text()) if path.is_file() else {}
         everything.setdefault(self.name, {})[label] = version
-        durable.write(path, json.dumps(everything, indent=2) + "\n")
+        write_json(path, everything)
         self._record(
             action, version=version, label=label, replaces=before, reason=reason
         )
@@ -300,7 +302,8 @@ class Config:
         if self.out is None:
             print(text, end="")
         else:
-            durable.write(self.out, text)
+            with replacing(self.out) as temporary:
+                temporary.write_text(text)
 
 
 Command = (
@@ -312,4 +315,7 @@ Command = (
 
 
 if __name__ == "__main__":
-    run_command(Command, prog="python -m serving.registry", describe=__doc__)
+    command: Any = Command
+    sys.exit(
+        run_command(command, lambda each: each(), prog="python -m serving.registry")
+    )

@@ -14,7 +14,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from pipeline.contrasts import CLASSES
 from pipeline.runs import Calibration, load_run
 from serving import card, gate
-from serving.export import export, publish
+from serving.export import ExportConfig, export, main
 from serving.registry import Registry
 
 
@@ -100,19 +100,6 @@ class AlwaysNoisy(keras.layers.Layer):
         return inputs + tf.random.normal(tf.shape(inputs))
 
 
-def test_gate_refuses_random_answers_and_nothing_is_published(tmp_path, run):
-    pixels = keras.Input((150, 150, 1))
-    noisy = keras.Model(pixels, AlwaysNoisy()(run.model(pixels)))
-    folder = tmp_path / "run"
-    shutil.copytree(run.path, folder)
-    noisy.save(folder / "model.keras")
-    with pytest.raises(gate.GateRefusedError, match="random layers"):
-        publish(folder, tmp_path / "models")
-    registry = Registry(tmp_path / "models")
-    assert registry.versions() == []
-    assert [path.name for path in registry.root.iterdir()] == []
-
-
 def test_gate_refuses_a_missing_class(tmp_path, run):
     fewer = dataclasses.replace(run, classes=("T1", "T2", "FLAIR", "PD"))
     export(fewer, tmp_path / "model")
@@ -135,3 +122,16 @@ def test_a_run_without_a_calibration_is_not_finished(run_folder, tmp_path):
     (tmp_path / "model.keras").symlink_to(run_folder / "model.keras")
     with pytest.raises(FileNotFoundError, match=r"no config\.json"):
         load_run(tmp_path)
+
+
+def test_a_refusal_ends_with_code_3_and_its_reason(tmp_path, run, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run.path, folder)
+    pixels = keras.Input((150, 150, 1))
+    noisy = keras.Model(pixels, AlwaysNoisy()(run.model(pixels)))
+    noisy.save(folder / "model.keras")
+    assert main(ExportConfig(folder, tmp_path / "models")) == 3
+    assert "leave random layers out" in capsys.readouterr().err
+    registry = Registry(tmp_path / "models")
+    assert registry.versions() == []
+    assert [path.name for path in registry.root.iterdir()] == []
