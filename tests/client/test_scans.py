@@ -144,6 +144,7 @@ def test_what_is_no_source_is_a_type_error(source: Any) -> None:
         read_scan(source)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # says what is damaged
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_damaged_bytes_give_a_scan_or_a_reason_and_nothing_else(
