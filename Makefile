@@ -1,0 +1,92 @@
+# The front door. `make demo` and `make test` work as the first command on a machine
+# with Python 3.11 and make: they build .venv from requirements.lock themselves.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+DATA ?=
+SHARDS ?= data/shards/phantom
+RUN ?= runs/train/default
+SERVER ?= 127.0.0.1:8500
+SCAN ?=
+VERSION ?=
+SUBJECTS ?= 400
+ARGS ?=
+SYSTEM_PYTHON ?= python3.11
+
+# `make train PYTHON=python3` uses that interpreter and builds no environment.
+ifdef PYTHON
+READY :=
+CLI := $(dir $(shell command -v $(PYTHON)))mri-contrast
+else
+PYTHON := .venv/bin/python
+READY := .venv/ready
+CLI := .venv/bin/mri-contrast
+endif
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help setup demo phantom shards train predict evaluate publish promote \
+  rollback serve identify bench test lint clean
+
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Build .venv from requirements.lock
+
+.venv/ready: requirements.lock serving/client/pyproject.toml
+	@command -v $(SYSTEM_PYTHON) >/dev/null || { echo "error: $(SYSTEM_PYTHON) is not installed; install Python 3.11, or name it: make setup SYSTEM_PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "building .venv: about 2 minutes and 3 GB, once"
+	@$(SYSTEM_PYTHON) -m venv .venv || { echo "error: no virtual environment could be made; on Debian: apt-get install python3.11-venv" >&2; exit 2; }
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable serving/client
+	@touch $@
+
+demo: $(READY) ## All of it in ten minutes: simulate, train, evaluate, serve, identify
+	@MRI_PYTHON=$(PYTHON) bash serving/demo.sh
+
+phantom: $(READY) ## Write simulated scans as NIfTI, to look at
+	$(PYTHON) -m pipeline.phantom $(ARGS)
+
+shards: $(READY) ## Turn scans into shards: DATA= a folder or CSV, or SUBJECTS= simulated ones
+	$(PYTHON) -m pipeline.shards --out $(SHARDS) $(if $(DATA),--data $(DATA),--phantom $(SUBJECTS)) $(ARGS)
+
+train: $(READY) ## Train on SHARDS= into RUN=
+	$(PYTHON) -m pipeline.train --shards $(SHARDS) --run $(RUN) $(ARGS)
+
+evaluate: $(READY) ## Measure RUN= on its test split, and on MRI_REAL_DATA where it is set
+	$(PYTHON) -m pipeline.evaluate --run $(RUN) $(ARGS)
+
+predict: $(READY) ## Identify SCAN= in process, without a server
+	@test -n "$(SCAN)" || { echo "error: no scan named; make predict SCAN=upload.nii.gz" >&2; exit 2; }
+	@$(PYTHON) -m pipeline.predict --scan "$(SCAN)" $(if $(filter-out file,$(origin RUN)),--run $(RUN)) $(ARGS)
+
+publish: $(READY) ## Export RUN= into the registry, gated
+	$(PYTHON) -m serving.export --run $(RUN) $(ARGS)
+
+promote: $(READY) ## Make VERSION= the stable one
+	$(PYTHON) -m serving.registry promote --version $(VERSION) $(ARGS)
+
+rollback: $(READY) ## Make the version before it stable again
+	$(PYTHON) -m serving.registry rollback $(ARGS)
+
+serve: $(READY) ## Serve the newest version on 127.0.0.1, gRPC 8500 and REST 8501
+	$(PYTHON) -m serving.server --model_name mri_contrast --model_base_path models/mri_contrast --port 8500 --rest_api_port 8501 $(ARGS)
+
+identify: $(READY) ## Ask SERVER= for the contrast of SCAN=
+	@test -n "$(SCAN)" || { echo "error: no scan named; make identify SCAN=upload.nii.gz" >&2; exit 2; }
+	@$(CLI) identify "$(SCAN)" --server $(SERVER) $(ARGS)
+
+bench: $(READY) ## Measure speed against the study and against limits: bench/results.json
+	$(PYTHON) -m bench $(ARGS)
+
+test: $(READY) ## Run all tests
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: $(READY) ## Check format, style and types
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+clean: ## Remove what the commands made, but not .venv
+	rm -rf data runs models build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The way of the data, one command after the other, each as a user would type it.
+set -euo pipefail
+python=${MRI_PYTHON:?names the interpreter}
+started=$SECONDS
+
+step() {
+  printf '\n\033[1m== %s\033[0m (%d s)\n$ %s -m %s\n' "$1" $((SECONDS - started)) "$python" "${*:2}"
+  "$python" -m "${@:2}"
+}
+
+step "1/6 Simulate heads and cut them into shards" \
+  pipeline.shards --phantom "${DEMO_SUBJECTS:-96}" --out data/shards/demo
+step "2/6 Train" \
+  pipeline.train --shards data/shards/demo --run runs/train/demo --epochs "${DEMO_EPOCHS:-10}"
+step "3/6 Evaluate on heads it never saw" \
+  pipeline.evaluate --run runs/train/demo
+step "4/6 Export, gate and publish" \
+  serving.export --run runs/train/demo
+step "5/6 Simulate fresh heads as files" \
+  pipeline.phantom --out data/demo/fresh --subjects 1 --seed 2026
+step "6/6 Serve and identify over gRPC" \
+  serving.demo
+printf '\nDemo done in %d s.\n' $((SECONDS - started))
