@@ -1,1 +1,1 @@
-
+"""Measures speed and memory, side by side with peers and limits."""

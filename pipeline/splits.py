@@ -86,7 +86,8 @@ def split_scans(
         everyone = splits.pop("train")
         for name in ("train", *missing):
             splits[name] = [scan for scan in everyone if dealt[scan.subject] == name]
-    _warn_of_gaps(splits)
+    unwanted = {name for name, share in missing.items() if share == 0}
+    _warn_of_gaps({name: splits[name] for name in SPLITS if name not in unwanted})
     return {name: splits[name] for name in SPLITS}
 
 

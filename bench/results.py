@@ -1,0 +1,121 @@
+"""Rows of the table, `results.json`, and what they were measured on."""
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import rich.console
+import rich.table
+
+from pipeline.files import write_json
+
+RESULTS: Final = Path("bench/results.json")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """One figure against its goal.
+
+    Attributes:
+        id: Name of the figure, for example `input.vs_study`.
+        value: What was measured; several figures where the goal names several; None
+            where it could not be measured.
+        reach: The goal, as text.
+        ok: Whether the goal is reached; never where nothing was measured.
+        detail: What was compared, both sides' numbers, counts; or why nothing was.
+    """
+
+    id: str
+    value: float | tuple[float, ...] | None
+    reach: str
+    ok: bool
+    detail: str
+
+    def __post_init__(self) -> None:
+        if self.ok and self.value is None:
+            raise ValueError(f"{self.id} was not measured, so it cannot be ok")
+
+
+def at_least(
+    name: str, values: Sequence[float], goals: Sequence[float], detail: str
+) -> Row:
+    """Builds a row whose figures must each be at least their goal."""
+    figures = tuple(float(f"{value:.4g}") for value in values)
+    return Row(
+        id=name,
+        value=figures[0] if len(figures) == 1 else figures,
+        reach="≥ " + " / ".join(f"{goal:g}" for goal in goals),
+        ok=all(value >= goal for value, goal in zip(values, goals, strict=True)),
+        detail=detail,
+    )
+
+
+def machine() -> dict[str, Any]:
+    """Describes what the figures were measured on."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "tensorflow": version("tensorflow"),
+        "keras": version("keras"),
+    }
+
+
+def revision() -> str:
+    """Returns the source's revision; `-dirty` marks changes that are not committed."""
+    command = ("git", "describe", "--always", "--dirty", "--exclude=*")
+    try:
+        answer = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return answer.stdout.strip()
+
+
+def save(rows: Sequence[Row], path: Path = RESULTS) -> None:
+    """Writes `results.json`.
+
+    Rows that are already there stay where they are of the same machine and revision;
+    those with the id of a new row are replaced.
+    """
+    where = {"machine": machine(), "revision": revision()}
+    kept: dict[str, Any] = {}
+    if path.is_file():
+        old = json.loads(path.read_text())
+        if {name: old[name] for name in where} == where:
+            kept = {row["id"]: row for row in old["rows"]}
+    kept |= {row.id: dataclasses.asdict(row) for row in rows}
+    write_json(path, {**where, "rows": [kept[name] for name in sorted(kept)]})
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Prints the rows as a table."""
+    table = rich.table.Table("id", "value", "reach", "ok", "detail")
+    for row in rows:
+        values = row.value if isinstance(row.value, tuple) else (row.value,)
+        figures = " / ".join("-" if value is None else f"{value:g}" for value in values)
+        table.add_row(row.id, figures, row.reach, "yes" if row.ok else "NO", row.detail)
+    rich.console.Console().print(table)
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
