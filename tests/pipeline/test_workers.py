@@ -25,7 +25,7 @@ def test_workers_see_no_gpu_and_one_thread_and_this_process_keeps_its_own(
 
 
 def test_a_killed_worker_is_reported_with_what_to_do() -> None:
-    with pytest.raises(OSError, match="a worker was killed.* pass fewer --workers"):
+    with pytest.raises(OSError, match=r"a worker was killed.* pass fewer --workers"):
         list(run_all(os._exit, [9, 9, 9], 2))
 
 
