@@ -14,6 +14,9 @@ from pipeline.phantom.anatomy import Anatomy, spline_weights
 from pipeline.phantom.protocols import Protocol
 
 _FWHM_TO_SIGMA: Final = 0.4247  # 1 / (2 sqrt(2 ln 2))
+_PERMUTATIONS: Final[list[tuple[int, int, int]]] = [
+    *((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+]
 _NOISE_LENGTH: Final = 1 << 22
 
 
@@ -82,14 +85,18 @@ def sample_acquisition(
         shading=(
             rng.normal(0, 0.04, 512) * (thickness > 1 and rng.random() < 0.3)
         ).astype(np.float32),
-        margin=tuple(
-            float(share)
-            for share in rng.choice([rng.uniform(0, 0.25, 3), rng.uniform(-0.08, 0, 3)])
-        ),
-        permutation=tuple(int(axis) for axis in rng.permutation(3)),
-        flips=tuple(bool(flip) for flip in rng.random(3) < 0.5),
+        margin=_sample_margin(rng),
+        permutation=_PERMUTATIONS[rng.integers(len(_PERMUTATIONS))],
+        flips=(rng.random() < 0.5, rng.random() < 0.5, rng.random() < 0.5),
         peak=int(rng.choice([0, 255, 1000, 4095, 30000])),
     )
+
+
+def _sample_margin(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Half of the fields of view have room around the head, half cut into it."""
+    low, high = (0.0, 0.25) if rng.random() < 0.5 else (-0.08, 0.0)
+    first, second, third = rng.uniform(low, high, 3).tolist()
+    return first, second, third
 
 
 def _sigma(blur_mm: float, voxel_mm: float) -> float:

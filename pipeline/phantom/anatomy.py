@@ -78,13 +78,18 @@ def sample_subject(rng: np.random.Generator) -> Subject:
         shift=rng.normal(0, 3, 3),
         smooth=(rng.normal(0, 4.0, (3, *_SMOOTH_NODES))).astype(np.float32),
         fine=(rng.normal(0, 1.3, (3, *_FINE_NODES))).astype(np.float32),
-        tile_shift=tuple(int(start) for start in rng.integers(0, _TILE, 3)),
+        tile_shift=_triple(rng.integers(0, _TILE, 3)),
         tissues=composition.sample_composition(rng),
         lesion_load=float(rng.beta(1, 3)) if rng.random() < 0.45 else 0.0,
         tumour=tumour,
         voxel_mm=float(rng.uniform(1.25, 1.8)),
         lowest_mm=float(rng.choice([rng.uniform(-75, -45), rng.uniform(-135, -75)])),
     )
+
+
+def _triple(numbers: NDArray[np.int64]) -> tuple[int, int, int]:
+    first, second, third = numbers.tolist()
+    return first, second, third
 
 
 def _sample_linear(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -198,26 +203,32 @@ def _lesions(
     brain: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
     """White-matter lesions, most near the ventricles, and a tumour with oedema."""
-    lesion, core = None, None
+    lesion: NDArray[np.float32] | None = None
+    core: NDArray[np.float32] | None = None
     if subject.lesion_load:
         near = np.exp(head.ventricle_mm[tuple(voxels)] / np.float32(-12))
         threshold = 3.2 - 1.8 * subject.lesion_load
-        rough = _lesion_tile()[tile] + 2.2 * near
-        white = _share(subject, physics.WHITE)[
-            head.codes[tuple(voxels)].astype(np.int32)
-        ]
-        lesion = np.clip((rough - threshold) * 2, 0, 1) * white * brain
+        white = _share(subject, physics.WHITE)[head.codes[tuple(voxels)]]
+        lesion = _ramp((_lesion_tile()[tile] + 2.2 * near - threshold) * 2, brain)
+        lesion *= white
     if subject.tumour:
         centre, radius = subject.tumour
-        squared = sum(
+        x, y, z = (
             (axis - np.float32(middle + origin)) ** 2
             for axis, middle, origin in zip(voxels, centre, head.origin, strict=True)
         )
-        edge = np.sqrt(squared) / radius + 0.15 * _lesion_tile()[tile]
-        core = np.clip((0.8 - edge) * 6, 0, 1) * brain
-        swollen = np.clip((1.7 - edge) * 4, 0, 1) * brain
+        edge = np.sqrt(x + y + z) / radius + 0.15 * _lesion_tile()[tile]
+        core = _ramp((0.8 - edge) * 6, brain)
+        swollen = _ramp((1.7 - edge) * 4, brain)
         lesion = swollen if lesion is None else np.maximum(lesion, swollen)
     return lesion, core
+
+
+def _ramp(
+    amount: NDArray[np.floating], brain: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Shares in [0, 1], none outside the brain."""
+    return (np.clip(amount, 0, 1) * brain).astype(np.float32)
 
 
 def _share(subject: Subject, tissue: int) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mri_contrast.scans import Scan
-from pipeline.phantom import acquisition, anatomy, physics, protocols, template
+from pipeline.phantom import acquisition, composition, physics, protocols, template
 
 _Volume = NDArray[np.float32]
 
@@ -124,7 +124,7 @@ def _body(rng: np.random.Generator) -> tuple[_Volume, list[float]]:
 def _spine(rng: np.random.Generator) -> tuple[_Volume, list[float]]:
     """The neck of a subject: vertebrae, discs, cord and its fluid."""
     head = template.load_template()
-    table = anatomy.composition.fractions(anatomy.composition.sample_composition(rng))
+    table = composition.fractions(composition.sample_composition(rng))
     palette = (
         table
         @ protocols.sample_protocol(
@@ -139,8 +139,8 @@ def _spine(rng: np.random.Generator) -> tuple[_Volume, list[float]]:
         middle_y - depth : middle_y + depth,
         :top,
     ].astype(np.int32)
-    fold = anatomy.composition.FOLDS // 2
-    image = palette[neck * anatomy.composition.FOLDS + fold].astype(np.float32)
+    fold = composition.FOLDS // 2
+    image = palette[neck * composition.FOLDS + fold].astype(np.float32)
     image = ndimage.gaussian_filter(image, float(rng.uniform(0.3, 1.0)))
     return image, [1.0, 1.0, 1.0]
 

@@ -181,13 +181,11 @@ def _ball(
     radii: tuple[float, float, float],
 ) -> NDArray[np.bool_]:
     """Voxels inside an ellipsoid given in MNI millimetres."""
-    return (
-        sum(
-            ((axis - middle) / radius) ** 2
-            for axis, middle, radius in zip(mni, centre, radii, strict=True)
-        )
-        <= 1
+    x, y, z = (
+        ((axis - middle) / radius) ** 2
+        for axis, middle, radius in zip(mni, centre, radii, strict=True)
     )
+    return x + y + z <= 1
 
 
 def _face(mni: list[NDArray[np.float32]]) -> NDArray[np.bool_]:

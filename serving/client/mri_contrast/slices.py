@@ -199,7 +199,7 @@ def _central(
 
 def _windowed(planes: NDArray[np.generic], window: Window) -> NDArray[np.float32]:
     """(n, h, w) float32 in [0, 1]; what is not finite is black."""
-    scale = max(window.high - window.low, np.finfo(np.float32).tiny)
+    scale = max(window.high - window.low, float(np.finfo(np.float32).tiny))
     with np.errstate(invalid="ignore", over="ignore"):
         shown = (planes.astype(np.float32) - np.float32(window.low)) / np.float32(scale)
     finite = np.isfinite(shown)
