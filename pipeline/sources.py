@@ -19,7 +19,6 @@ stem.
 import csv
 import dataclasses
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from mri_contrast.scans import Scan, read_scan
 from pipeline.contrasts import ACCEPTED, CLASSES, contrast_of
+from pipeline.names import contrast_of_bids, subject_of
 
 _log = logging.getLogger(__name__)
 
@@ -44,14 +44,6 @@ _NO_SCANS: Final = (
 )
 """What lies beside scans and is none. All else is tried, and rejected with a reason."""
 
-_SUFFIX: Final = re.compile(r"(\.nii)?\.[A-Za-z]{2,5}$", re.IGNORECASE)
-"""Letters only: the end of a DICOM identifier such as `1.2.840.113` is no suffix."""
-
-_NAMES: Final = (
-    re.compile(r"(?P<contrast>[^_]+)_(?P<subject>.+)_\d+"),  # T1_497_3, the study's
-    re.compile(r"(?P<subject>.+)[-_](?P<contrast>[^-_]+)"),  # IXI002-Guys-0828-T1
-)
-_BIDS_SUBJECT: Final = re.compile(r"(sub-[A-Za-z0-9]+)(_|$)")
 _BIDS_AMBIGUOUS: Final = ("UNIT1", "MP2RAGE", "PDT2", "mask", "defacemask", "dseg")
 """Two contrasts in one file, or none: left out rather than labelled."""
 
@@ -246,53 +238,11 @@ def _from_bids(root: Path) -> Iterator[FileScan]:
             if entities[-1] in _BIDS_AMBIGUOUS:
                 left_out[entities[-1]] += 1
                 continue
-            contrast = _bids_contrast(entities)
+            contrast = contrast_of_bids(entities)
             yield _file_scan(root, path, contrast, subject.name, None)
     if left_out:
         counts = ", ".join(f"{count} {name}" for name, count in left_out.items())
         _log.info("left out, since they show two contrasts or none: %s", counts)
-
-
-def _bids_contrast(entities: Sequence[str]) -> str:
-    """The class of a BIDS name, split at its underscores.
-
-    Only anatomical weightings of the magnitude are T1, T2 or FLAIR. `ce-gadolinium`,
-    `acq-…`, `rec-…` and `run-…` change nothing.
-    """
-    if {"part-phase", "part-imag", "part-real"} & set(entities):
-        return "other"
-    suffix = entities[-1].removeprefix("inplane")
-    try:
-        return contrast_of(suffix)
-    except ValueError:
-        return "other"
-
-
-def subject_of(name: str) -> str:
-    """Returns the subject that a file's name gives, or else the name's stem.
-
-    Args:
-        name: A file name such as `T1_497_3.png` or `sub-01_ses-2_T1w.nii.gz`.
-
-    Returns:
-        `497`, `sub-01`; the stem without `.nii.gz` for all other names.
-    """
-    stem = _SUFFIX.sub("", name)
-    if match := _BIDS_SUBJECT.match(stem):
-        return match[1]
-    for pattern in _NAMES:
-        match = pattern.fullmatch(stem)
-        if match and _names_contrast(match["contrast"]):
-            return match["subject"]
-    return stem
-
-
-def _names_contrast(word: str) -> bool:
-    try:
-        contrast_of(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _file_scan(

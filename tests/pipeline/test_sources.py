@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.sources import FileScan, LabelledScan, find_scans, subject_of
+from pipeline.names import subject_of
+from pipeline.sources import FileScan, LabelledScan, find_scans
 
 
 def rows(scans: list[LabelledScan]) -> set[tuple[str, str, str, str | None]]:

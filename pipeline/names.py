@@ -1,0 +1,61 @@
+"""What a file's name says of a scan: the subject, and in BIDS the contrast."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from pipeline.contrasts import contrast_of
+
+_SUFFIX: Final = re.compile(r"(\.nii)?\.[A-Za-z]{2,5}$", re.IGNORECASE)
+"""Letters only: the end of a DICOM identifier such as `1.2.840.113` is no suffix."""
+
+_NAMES: Final = (
+    re.compile(r"(?P<contrast>[^_]+)_(?P<subject>.+)_\d+"),  # T1_497_3, the study's
+    re.compile(r"(?P<subject>.+)[-_](?P<contrast>[^-_]+)"),  # IXI002-Guys-0828-T1
+)
+_BIDS_SUBJECT: Final = re.compile(r"(sub-[A-Za-z0-9]+)(_|$)")
+
+
+def subject_of(name: str) -> str:
+    """Returns the subject that a file's name gives, or else the name's stem.
+
+    Args:
+        name: A file name such as `T1_497_3.png` or `sub-01_ses-2_T1w.nii.gz`.
+
+    Returns:
+        `497`, `sub-01`; the stem without `.nii.gz` for all other names.
+    """
+    stem = _SUFFIX.sub("", name)
+    if match := _BIDS_SUBJECT.match(stem):
+        return match[1]
+    for pattern in _NAMES:
+        match = pattern.fullmatch(stem)
+        if match and _names_contrast(match["contrast"]):
+            return match["subject"]
+    return stem
+
+
+def _names_contrast(word: str) -> bool:
+    try:
+        contrast_of(word)
+    except ValueError:
+        return False
+    return True
+
+
+def contrast_of_bids(entities: Sequence[str]) -> str:
+    """Returns the class that a BIDS name gives.
+
+    Only anatomical weightings of the magnitude are T1, T2 or FLAIR. `ce-gadolinium`,
+    `acq-…`, `rec-…` and `run-…` change nothing.
+
+    Args:
+        entities: The name without its endings, split at the underscores.
+    """
+    if {"part-phase", "part-imag", "part-real"} & set(entities):
+        return "other"
+    suffix = entities[-1].removeprefix("inplane")
+    try:
+        return contrast_of(suffix)
+    except ValueError:
+        return "other"
