@@ -70,6 +70,10 @@ def read_models(config: ServerConfig) -> list[ModelConfig]:
         assert config.model_base_path is not None  # ServerConfig has checked
         return [ModelConfig(config.model_name, config.model_base_path.resolve())]
     path = config.model_config_file
+    if not path.is_file():
+        raise NothingToServeError(
+            f"{path} does not exist; publish a model with `make publish`"
+        )
     try:
         text = path.read_text()
         parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())

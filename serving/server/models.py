@@ -79,9 +79,37 @@ class Models:
                 )
 
     def configure(self, configs: Sequence[ModelConfig]) -> None:
-        """Takes a new list of models; those that are gone from it are unloaded."""
-        self._configs = {config.name: config for config in configs}
+        """Takes a new list of models; those that are gone from it are unloaded.
+
+        Labels move once their new versions are loaded, and before the old ones are
+        unloaded, so that no call by label fails. One whose new version does not load
+        stays where it is.
+        """
+        with self._updating:
+            for config in configs:
+                self._load_wanted(config)
+            self._configs = {config.name: self._safe(config) for config in configs}
         self.update()
+
+    def _safe(self, config: ModelConfig) -> ModelConfig:
+        before = self._configs.get(config.name)
+        versions = self._versions[config.name]
+        kept: dict[str, int] = {}
+        for label, number in config.labels.items():
+            old = before.labels.get(label) if before else None
+            new = versions.get(number)
+            if old is None or old not in versions or (new and new.model):
+                continue
+            kept[label] = old
+            _log.error(
+                "label %s of %s stays at version %d: version %d is not available",
+                *(label, config.name, old, number),
+            )
+        return dataclasses.replace(
+            config,
+            labels={**config.labels, **kept},
+            specific=config.specific and config.specific | set(kept.values()),
+        )
 
     def update(self) -> None:
         """Loads versions that appeared and unloads those that are not wanted."""
@@ -90,29 +118,30 @@ class Models:
                 _log.info("unloading %s", name)
                 del self._versions[name]
             for config in self._configs.values():
-                self._update(config)
+                self._load_wanted(config)
+                self._unload_unwanted(config)
         self._changed()
 
-    def _update(self, config: ModelConfig) -> None:
+    def _load_wanted(self, config: ModelConfig) -> None:
         known = self._versions.setdefault(config.name, {})
-        if not config.base_path.is_dir():
-            return  # as TF Serving does: a path that is gone unloads nothing
-        aspired = config.aspired()
-        for number in sorted(aspired, reverse=True):
+        for number in sorted(config.aspired(), reverse=True):
             before = known.get(number)
             # One that failed is tried again only after its folder was gone.
             if before is None or (before.state == _State.END and not before.error):
                 self._set(config.name, Version(number, _State.LOADING))
                 self._set(config.name, self._loaded(config, number))
+
+    def _unload_unwanted(self, config: ModelConfig) -> None:
+        if not config.base_path.is_dir():
+            return  # as TF Serving does: a path that is gone unloads nothing
+        wanted = config.aspired()
         now = self._versions[config.name]
         # The old ones stay until a wanted one answers.
-        if aspired and not any(now[number].model for number in aspired):
+        if wanted and not any(now[n].model for n in wanted if n in now):
             return
         for number, version in now.items():
-            if number not in aspired and version.state == _State.AVAILABLE:
+            if number not in wanted and (version.model or version.error):
                 _log.info("unloading %s version %d", config.name, number)
-                self._set(config.name, Version(number, _State.END))
-            elif number not in aspired and version.error is not None:
                 self._set(config.name, Version(number, _State.END))
 
     def _loaded(self, config: ModelConfig, number: int) -> Version:
@@ -135,25 +164,28 @@ class Models:
         Raises:
             ServingError: There is no such model, version or label.
         """
-        name: str = spec.name
-        if not name:
+        if not spec.name:
             raise invalid("ModelSpec has no name specified.")
-        versions = self._versions.get(name, {})
-        wanted = self._wanted(spec)
-        if wanted is None:
-            numbers = [number for number, version in versions.items() if version.model]
-            number = max(numbers, default=None)
-        else:
-            number = wanted
-        version = versions.get(number) if number is not None else None
+        # A swap may fall between looking at the label and at the versions.
+        version = self._look_up(spec) or self._look_up(spec)
         if version is None or version.model is None:
-            asked = (
-                f"Latest({name})" if wanted is None else f"Specific({name}, {wanted})"
-            )
+            wanted = self._wanted(spec)
+            asked = spec.name if wanted is None else f"{spec.name}, {wanted}"
+            kind = "Latest" if wanted is None else "Specific"
             raise ServingError(
-                grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {asked}"
+                grpc.StatusCode.NOT_FOUND,
+                f"Servable not found for request: {kind}({asked})",
             )
         return version.model, version.number
+
+    def _look_up(self, spec: model_pb2.ModelSpec) -> Version | None:
+        wanted = self._wanted(spec)
+        versions = self._versions.get(spec.name, {})
+        if wanted is None:
+            loaded = [number for number, version in versions.items() if version.model]
+            wanted = max(loaded, default=-1)
+        version = versions.get(wanted)
+        return version if version is not None and version.model else None
 
     def _wanted(self, spec: model_pb2.ModelSpec) -> int | None:
         choice = spec.WhichOneof("version_choice")

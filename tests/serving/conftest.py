@@ -93,15 +93,13 @@ def saved_model(root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def serving(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def serving(root: Path) -> Iterator[Serving]:
     """Serves versions 1 (stable) and 2 (canary) of the registry."""
-    config = tmp_path_factory.mktemp("config") / "models.config"
-    config.write_text(registry.models_config(registry.Registry(root)))
     server = EmbeddedServer(
         ServerConfig(
             port=0,
             rest_api_port=0,
-            model_config_file=config,
+            model_config_file=root / "models.config",
             enable_model_warmup=False,
         )
     )

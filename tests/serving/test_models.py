@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.registry import Registry
 from serving.server import warmup
 from serving.server.embedded import EmbeddedServer
 from serving.server.errors import NothingToServeError, ServingError
@@ -168,6 +169,57 @@ def test_a_warm_up_file_that_is_damaged_fails_the_version(base):
     (extra / "tf_serving_warmup_requests").write_bytes(b"no records at all")
     with pytest.raises(NothingToServeError, match="TFRecord format"):
         started(ModelConfig("adder", base))
+
+
+def test_a_missing_config_file_says_what_to_do(tmp_path):
+    with pytest.raises(NothingToServeError, match="make publish"):
+        read_models(ServerConfig(model_config_file=tmp_path / "models.config"))
+
+
+def test_promoting_changes_what_stable_is_while_serving(tmp_path, adders):
+    registry = Registry(tmp_path, "adder")
+    for version in ("1", "2"):
+        with registry.workspace() as workspace:
+            registry.publish(shutil.copytree(adders / version, workspace / "model"))
+    server = EmbeddedServer(
+        ServerConfig(
+            port=0,
+            rest_api_port=None,
+            model_config_file=tmp_path / "models.config",
+            model_config_file_poll_wait_seconds=0.05,
+        )
+    )
+    with (
+        server as (port, _rest),
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        predict = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = "adder"
+        request.model_spec.version_label = "stable"
+        request.inputs["x"].CopyFrom(tf.make_tensor_proto([0.0]))
+        assert predict(request).outputs["y"].float_val[0] == 1
+        registry.promote(2)
+        # None of the calls may fail while version 2 takes over.
+        while predict(request).outputs["y"].float_val[0] == 1:
+            pass  # bounded by the test's time limit
+        assert predict(request).model_spec.version.value == 2
+
+
+def test_a_label_stays_where_its_new_version_does_not_load(base, adders):
+    def config(version: int) -> ModelConfig:
+        return ModelConfig(
+            "adder", base, None, frozenset({version}), {"stable": version}
+        )
+
+    models = started(config(1))
+    (base / "2").mkdir()
+    (base / "2/saved_model.pb").write_bytes(b"damaged")
+    models.configure([config(2)])
+    assert answering(models, version_label="stable") == 1
+    shutil.copytree(adders / "3", base / "3")
+    models.configure([config(3)])
+    assert answering(models, version_label="stable") == 3
 
 
 @pytest.mark.parametrize(

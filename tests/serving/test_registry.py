@@ -112,6 +112,28 @@ def test_models_config_serves_labelled_versions_only(tmp_path):
     assert dict(config.version_labels) == {"stable": 1, "canary": 3}
 
 
+def test_models_config_follows_the_labels(tmp_path):
+    publish(tmp_path, 2)
+    registry = Registry(tmp_path)
+    config = tmp_path / "models.config"
+    before = config.read_text()
+    publish(tmp_path)
+    assert config.read_text() == before, "publishing must change nothing served"
+    registry.promote(2)
+    assert config.read_text() == models_config(registry) != before
+
+
+def test_models_config_of_an_image_serves_one_version_as_stable(tmp_path):
+    publish(tmp_path, 2)
+    text = models_config(Registry(tmp_path), version=2)
+    parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    (config,) = parsed.model_config_list.config
+    assert list(config.model_version_policy.specific.versions) == [2]
+    assert dict(config.version_labels) == {"stable": 2}
+    with pytest.raises(RegistryError, match="no version 3"):
+        models_config(Registry(tmp_path), version=3)
+
+
 @pytest.mark.parametrize("name", ["", "a/b", ".hidden"])
 def test_a_models_name_is_one_folder(tmp_path, name):
     with pytest.raises(ValueError, match="plain folder name"):
@@ -121,11 +143,11 @@ def test_a_models_name_is_one_folder(tmp_path, name):
 def test_commands_list_promote_roll_back_and_write_the_config(tmp_path):
     publish(tmp_path, 2)
     root = ("--root", str(tmp_path))
-    promoted = command("promote", "2", "--reason", "better", *root)
+    promoted = command("promote", "--version", "2", "--reason", "better", *root)
     assert promoted.stdout == "stable is now version 2\n"
     assert command("list", *root).stdout == "   1\n   2  stable\n"
     assert command("rollback", *root).stdout == "stable is version 1 again\n"
-    config = tmp_path / "models.config"
+    config = tmp_path / "written.config"
     assert command("config", *root, "--out", str(config)).returncode == 0
     assert config.read_text() == models_config(Registry(tmp_path))
     assert json.loads((tmp_path / "labels.json").read_text()) == {
@@ -134,7 +156,7 @@ def test_commands_list_promote_roll_back_and_write_the_config(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("list",), ("promote", "1"), ("rollback",), ("config",)]
+    "arguments", [("list",), ("promote", "--version", "1"), ("rollback",), ("config",)]
 )
 def test_commands_without_a_version_say_what_to_do(tmp_path, arguments):
     done = command(*arguments, "--root", str(tmp_path))

@@ -1,0 +1,242 @@
+"""Versions of a model on disk: publish, promote, roll back, tell TF Serving.
+
+    models/labels.json              which version is `stable`, which is `canary`
+    models/models.config            the same for TF Serving: it names them and no others
+    models/registry.jsonl           who replaced what, and why: appended, never changed
+    models/mri_contrast/1/          a SavedModel, in place by rename
+
+Publishing changes nothing that is served, promoting does. Every command works under
+a lock, so two publishers at once get different versions.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import getpass
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.files import replacing, write_json
+from serving import durable
+
+NAME: Final = "mri_contrast"
+STABLE: Final = "stable"
+CANARY: Final = "canary"
+LABELS: Final = (STABLE, CANARY)
+
+
+class RegistryError(ValueError):
+    """The registry cannot do what was asked; the message says what to do."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Registry:
+    """The versions of one model under a root folder.
+
+    Attributes:
+        root: Holds the model's folder, `labels.json` and `registry.jsonl`.
+        name: The model's name, and that of its folder.
+    """
+
+    root: Path
+    name: str = NAME
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise ValueError(
+                f"a model's name is one plain folder name, got {self.name!r}"
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Where the versions lie."""
+        return self.root / self.name
+
+    def versions(self) -> list[int]:
+        """Returns the published versions, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(
+            int(child.name)
+            for child in self.folder.iterdir()
+            if child.is_dir() and child.name.isdecimal()
+        )
+
+    def labels(self) -> dict[str, int]:
+        """Returns which version each label names."""
+        path = self.root / "labels.json"
+        if not path.is_file():
+            return {}
+        labels = json.loads(path.read_text()).get(self.name, {})
+        return {label: int(version) for label, version in labels.items()}
+
+    def history(self) -> list[dict[str, Any]]:
+        """Returns the entries of this model in `registry.jsonl`, oldest first."""
+        path = self.root / "registry.jsonl"
+        if not path.is_file():
+            return []
+        entries = (json.loads(line) for line in path.read_text().splitlines())
+        return [entry for entry in entries if entry["model"] == self.name]
+
+    def publish(self, prepared: Path, reason: str = "") -> int:
+        """Moves a complete SavedModel in as the next version; serves nothing new.
+
+        The very first version becomes `stable`, so that there is something to serve.
+
+        Args:
+            prepared: The SavedModel's folder, on the same file system as the root.
+            reason: Kept in the history.
+
+        Returns:
+            The version.
+        """
+        with self._locked():
+            published = [
+                entry["version"]
+                for entry in self.history()
+                if entry["action"] == "publish"
+            ]
+            # A pruned version's number is never used again.
+            version = max([*self.versions(), *published], default=0) + 1
+            self.folder.mkdir(parents=True, exist_ok=True)
+            durable.move(prepared, self.folder / str(version))
+            self._record("publish", version=version, reason=reason)
+            if STABLE not in self.labels():
+                self._move(STABLE, version, "promote", "the first version")
+        return version
+
+    def promote(self, version: int, label: str = STABLE, reason: str = "") -> None:
+        """Points a label at a published version.
+
+        Raises:
+            RegistryError: There is no such version or label.
+        """
+        with self._locked():
+            self._move(label, version, "promote", reason)
+
+    def rollback(self, label: str = STABLE, reason: str = "") -> int:
+        """Points a label back at the version that it named before.
+
+        Returns:
+            The version that the label names now.
+
+        Raises:
+            RegistryError: The label never named another version that still exists.
+        """
+        with self._locked():
+            current = self.labels().get(label)
+            existing = self.versions()
+            for entry in reversed(self.history()):
+                undone = entry["action"] == "promote" and entry.get("label") == label
+                before = entry.get("replaces")
+                if undone and entry["version"] == current and before in existing:
+                    self._move(label, before, "rollback", reason)
+                    return int(before)
+        raise RegistryError(
+            f"{label} names version {current} and no earlier one that still exists; "
+            f"versions: {existing or 'none'}; name one with `promote`"
+        )
+
+    def _move(self, label: str, version: int, action: str, reason: str) -> None:
+        if label not in LABELS:
+            raise RegistryError(f"label {label!r} is none of {', '.join(LABELS)}")
+        if version not in self.versions():
+            raise RegistryError(
+                f"{self.folder} has no version {version}; "
+                f"published: {self.versions() or 'none, run `make publish`'}"
+            )
+        before = self.labels().get(label)
+        path = self.root / "labels.json"
+        everything = json.loads(path.read_text()) if path.is_file() else {}
+        everything.setdefault(self.name, {})[label] = version
+        write_json(path, everything)
+        with replacing(self.root / "models.config") as temporary:
+            temporary.write_text(models_config(self))
+        self._record(
+            action, version=version, label=label, replaces=before, reason=reason
+        )
+
+    def _record(self, action: str, **what: Any) -> None:
+        entry = {
+            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "user": _user(),
+            "model": self.name,
+            "action": action,
+            **what,
+        }
+        durable.append(self.root / "registry.jsonl", json.dumps(entry))
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Holds the registry's lock; it falls with the process that held it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A folder beside the versions to prepare the next one in; removed after."""
+        path = self.root / f".preparing-{os.getpid()}-{os.urandom(4).hex()}"
+        path.mkdir(parents=True)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def models_config(
+    registry: Registry, base: Path | None = None, version: int | None = None
+) -> str:
+    """Renders TF Serving's `models.config`: the labelled versions, and no others.
+
+    Args:
+        registry: Whose labels to serve.
+        base: Where the server finds the model's folder, where that is elsewhere, as
+            in a container.
+        version: Serve this one alone, as `stable`: an image holds one version.
+
+    Raises:
+        RegistryError: Nothing is labelled, so nothing can be served.
+    """
+    labels = registry.labels() if version is None else {STABLE: version}
+    if version is not None and version not in registry.versions():
+        raise RegistryError(
+            f"{registry.folder} has no version {version}; "
+            f"published: {registry.versions() or 'none, run `make publish`'}"
+        )
+    if not labels:
+        raise RegistryError(
+            f"{registry.root} has no published {registry.name}; run `make publish`"
+        )
+    lines = [
+        "model_config_list {",
+        "  config {",
+        f"    name: {json.dumps(registry.name)}",
+        f"    base_path: {json.dumps(str(base or registry.folder.resolve()))}",
+        '    model_platform: "tensorflow"',
+        "    model_version_policy {",
+        "      specific {",
+        *(f"        versions: {version}" for version in sorted(set(labels.values()))),
+        "      }",
+        "    }",
+        *(
+            f"    version_labels {{ key: {json.dumps(label)} value: {version} }}"
+            for label, version in sorted(labels.items())
+        ),
+        "  }",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a numeric user without a name, as in containers
+        return str(os.getuid())
