@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.contrasts import CLASSES
+from pipeline.phantom.physics import FLUID, GREY, WHITE
+from pipeline.phantom.protocols import sample_protocol
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), contrast=st.sampled_from(CLASSES))
+def test_every_protocol_is_finite_and_dark_in_air_unless_inverted(
+    seed: int, contrast: str
+) -> None:
+    protocol = sample_protocol(contrast, np.random.default_rng(seed))
+    assert protocol.contrast == contrast
+    assert protocol.family.startswith(f"{contrast}/")
+    assert np.isfinite(protocol.signal).all()
+    assert (protocol.signal >= 0).all()
+    assert protocol.signal[GREY] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_contrasts_look_as_radiologists_know_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    t1, t2, flair = (sample_protocol(name, rng).signal for name in CLASSES[:3])
+    assert t1[WHITE] > t1[GREY] > t1[FLUID]
+    assert t2[FLUID] > t2[GREY] > t2[WHITE]
+    assert flair[GREY] > flair[WHITE] > flair[FLUID]
+
+
+def test_all_families_of_a_class_are_drawn() -> None:
+    rng = np.random.default_rng(0)
+    families = {sample_protocol("other", rng).family for _ in range(200)}
+    assert families >= {f"other/{n}" for n in ("density", "t2-star", "diffusion")}
+    assert len(families) == 8
+
+
+def test_some_t1_are_post_contrast_and_no_flair_is() -> None:
+    rng = np.random.default_rng(0)
+    enhanced = [sample_protocol("T1", rng).gadolinium for _ in range(60)]
+    assert 5 < sum(enhanced) < 40
+    assert not any(sample_protocol("FLAIR", rng).gadolinium for _ in range(30))

@@ -1,0 +1,100 @@
+"""Whole simulated scans: from (seed, index) to voxels that the slicer takes."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from mri_contrast.slices import cut, cut_planes
+from pipeline.contrasts import CLASSES
+from pipeline.phantom import (
+    SCANS_PER_SUBJECT,
+    PhantomConfig,
+    PhantomScan,
+    phantom_scans,
+)
+from pipeline.phantom import scans as numbered
+from pipeline.phantom.acquisition import acquire, sample_acquisition
+from pipeline.phantom.anatomy import render, sample_subject
+from pipeline.phantom.protocols import sample_protocol
+
+
+@pytest.fixture(scope="module")
+def subject() -> list[PhantomScan]:
+    return phantom_scans(PhantomConfig(subjects=1, seed=3))
+
+
+def test_a_subject_has_every_class_and_its_scans_share_its_name(
+    subject: list[PhantomScan],
+) -> None:
+    assert len(subject) == SCANS_PER_SUBJECT
+    assert {scan.contrast for scan in subject} == set(CLASSES)
+    assert len({scan.subject for scan in subject}) == 1
+    assert len({scan.name for scan in subject}) == SCANS_PER_SUBJECT
+
+
+def test_every_kind_of_scan_gives_slices(subject: list[PhantomScan]) -> None:
+    for scan in subject:
+        slices = cut(scan.read())
+        assert slices.dtype == np.uint8
+        assert slices.shape[1:] == (150, 150)
+        assert slices.std() > 5, scan.source
+
+
+def test_a_scan_follows_from_seed_and_index_alone() -> None:
+    alone = PhantomScan(3, 4).read()
+    numbered._rendered.cache_clear()
+    PhantomScan(9, 4).read()
+    again = pickle.loads(pickle.dumps(PhantomScan(3, 4))).read()
+    np.testing.assert_array_equal(alone.voxels, again.voxels)
+    assert alone.spacing == again.spacing
+
+
+def test_other_seeds_and_indices_give_other_scans() -> None:
+    first, second = PhantomScan(3, 0).read(), PhantomScan(4, 0).read()
+    assert (
+        first.voxels.shape != second.voxels.shape
+        or (first.voxels != second.voxels).any()
+    )
+    assert (
+        PhantomScan(3, 0).protocol().signal[0] != PhantomScan(3, 1).protocol().signal[0]
+    )
+
+
+def test_sampling_is_apart_from_applying() -> None:
+    rng = np.random.default_rng(5)
+    anatomy = render(sample_subject(rng))
+    protocol = sample_protocol("T1", rng)
+    drawn = sample_acquisition(protocol, anatomy.voxel_mm, rng)
+    first, second = (acquire(anatomy, protocol, drawn) for _ in range(2))
+    np.testing.assert_array_equal(first.voxels, second.voxels)
+
+
+def test_thick_slices_are_thick_along_their_stored_axis() -> None:
+    thick = [
+        scan
+        for scan in phantom_scans(PhantomConfig(subjects=2, seed=1))
+        if scan.kind not in ("object",) and scan.acquisition().thickness > 1
+    ]
+    assert thick
+    for scan in thick[:3]:
+        taken, spacing = scan.acquisition(), scan.read().spacing
+        assert np.argmax(spacing) == taken.permutation.index(taken.axis)
+
+
+def test_planes_thicker_than_three_to_one_are_not_cut() -> None:
+    scan = PhantomScan(3, 0).read()
+    for axis in cut_planes(scan):
+        sides = [scan.spacing[other] for other in range(3) if other != axis]
+        assert max(sides) <= 3 * min(sides)
+
+
+def test_what_is_no_brain_has_no_protocol() -> None:
+    with pytest.raises(ValueError, match="shows no brain"):
+        PhantomScan(0, SCANS_PER_SUBJECT - 1).protocol()
+
+
+@pytest.mark.parametrize(("subjects", "seed"), [(0, 0), (1, -1)])
+def test_a_senseless_collection_is_refused(subjects: int, seed: int) -> None:
+    with pytest.raises(ValueError, match="must"):
+        PhantomConfig(subjects, seed)
