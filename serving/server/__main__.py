@@ -10,7 +10,9 @@ import sys
 import threading
 from types import FrameType
 
+from serving.server.errors import NothingToServeError
 from serving.server.flags import ServerConfig, parse
+from serving.server.model_config import read_models, require_versions
 
 
 def main() -> int:
@@ -38,11 +40,11 @@ def main() -> int:
 
 def _serve(config: ServerConfig, stop: threading.Event) -> str:
     """Serves until the event is set; returns why it could not, or an empty text."""
-    # Here, not above: TensorFlow takes seconds, wrong flags should not.
-    from serving.server.embedded import EmbeddedServer
-    from serving.server.errors import NothingToServeError
-
     try:
+        require_versions(read_models(config))
+        # Here, not above: TensorFlow takes seconds, finding nothing should not.
+        from serving.server.embedded import EmbeddedServer
+
         server = EmbeddedServer(config)
         server.start()
     except (NothingToServeError, OSError) as error:

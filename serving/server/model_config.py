@@ -1,7 +1,7 @@
 """Which models and versions to serve, from the flags or TF Serving's config file."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,17 @@ def read_models(config: ServerConfig) -> list[ModelConfig]:
             f"Illegal to list model {twice} multiple times in config list"
         )
     return models
+
+
+def require_versions(models: Iterable[ModelConfig]) -> None:
+    """Checks that each model has a version on disk.
+
+    Raises:
+        NothingToServeError: One has none; says what to do.
+    """
+    for model in models:
+        if not model.aspired():
+            raise NothingToServeError(model.why_empty())
 
 
 def _model(each: Any) -> ModelConfig:

@@ -10,7 +10,7 @@ import grpc
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
 from serving.server.errors import NothingToServeError, ServingError, invalid
-from serving.server.model_config import ModelConfig
+from serving.server.model_config import ModelConfig, require_versions
 from serving.server.session import LoadedModel
 
 _log = logging.getLogger(__name__)
@@ -65,9 +65,7 @@ class Models:
         Raises:
             NothingToServeError: A model has no version, or none that loads.
         """
-        for config in self._configs.values():
-            if not config.aspired():
-                raise NothingToServeError(config.why_empty())
+        require_versions(self._configs.values())
         self.update()
         for config in self._configs.values():
             versions = self._versions[config.name].values()

@@ -10,6 +10,7 @@ import httpx
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from pipeline.contrasts import CLASSES
@@ -132,3 +133,27 @@ def expected(run: Run, slices: np.ndarray) -> np.ndarray:
     logits = run.model.predict(slices[..., None] / np.float32(255), verbose=0)
     scaled = logits / run.calibration.temperature
     return scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+
+
+class Adder(tf.Module):
+    """The smallest model: adds its version, so that answers tell who gave them."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__()
+        self.version = tf.Variable(float(version))
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="x")])
+    def add(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x + self.version}
+
+
+@pytest.fixture(scope="session")
+def adders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Versions 1 to 3 of the adder."""
+    base = tmp_path_factory.mktemp("adders")
+    for version in (1, 2, 3):
+        adder = Adder(version)
+        tf.saved_model.save(
+            adder, str(base / str(version)), {"serving_default": adder.add}
+        )
+    return base

@@ -1,8 +1,6 @@
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -11,6 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from pipeline.command import run_command
 from pipeline.contrasts import CLASSES
 from pipeline.runs import Calibration, load_run
 from serving import card, gate
@@ -107,15 +106,10 @@ def test_gate_refuses_a_missing_class(tmp_path, run):
         gate.check(tmp_path / "model", run)
 
 
-def test_command_without_a_run_says_what_to_do(tmp_path: Path):
-    done = subprocess.run(
-        [sys.executable, "-m", "serving.export", "--run", str(tmp_path / "none")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "make train" in done.stderr.splitlines()[-1]
+def test_command_without_a_run_says_what_to_do(tmp_path: Path, capsys):
+    arguments = ["--run", str(tmp_path / "none")]
+    assert run_command(ExportConfig, main, prog="export", arguments=arguments) == 2
+    assert "make train" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_run_without_a_calibration_is_not_finished(run_folder, tmp_path):

@@ -28,14 +28,12 @@ def free_ports() -> list[str]:
 
 
 @pytest.fixture
-def process(saved_model) -> Iterator[subprocess.Popen[str]]:
+def process(adders) -> Iterator[subprocess.Popen[str]]:
     """A server that has opened its ports."""
     started = subprocess.Popen(
         [
             *COMMAND,
-            f"--model_base_path={saved_model.parent}",
-            "--model_name=mri_contrast",
-            "--enable_model_warmup=false",
+            f"--model_base_path={adders}",
             *free_ports(),
         ],
         stderr=subprocess.PIPE,
@@ -68,12 +66,11 @@ def test_no_published_model_is_one_line_that_says_what_to_do(tmp_path):
     assert "make publish" in line
 
 
-def test_a_taken_port_is_one_line_that_names_it(saved_model):
+def test_a_taken_port_is_one_line_that_names_it(adders):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, line = ended(
-            f"--model_base_path={saved_model.parent}",
-            "--enable_model_warmup=false",
+            f"--model_base_path={adders}",
             f"--port={port}",
             "--rest_api_port=0",
         )

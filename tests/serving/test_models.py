@@ -26,30 +26,6 @@ from serving.server.models import Models
 State = get_model_status_pb2.ModelVersionStatus
 
 
-class Adder(tf.Module):
-    """The smallest model: adds its version, so that answers tell who gave them."""
-
-    def __init__(self, version: int) -> None:
-        super().__init__()
-        self.version = tf.Variable(float(version))
-
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="x")])
-    def add(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"y": x + self.version}
-
-
-@pytest.fixture(scope="module")
-def adders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Versions 1 to 3 of the adder."""
-    base = tmp_path_factory.mktemp("adders")
-    for version in (1, 2, 3):
-        adder = Adder(version)
-        tf.saved_model.save(
-            adder, str(base / str(version)), {"serving_default": adder.add}
-        )
-    return base
-
-
 @pytest.fixture
 def base(tmp_path: Path, adders: Path) -> Path:
     """A model's folder with version 1."""
