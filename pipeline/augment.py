@@ -81,17 +81,21 @@ def sample(config: AugmentConfig, batch: int, seed: tf.Tensor) -> Augmentation:
     Args:
         config: How far to go.
         batch: Number of slices.
-        seed: (2,) int32; the same seed gives the same augmentation.
+        seed: (2,) int32; the same seed gives the same augmentation, except that XLA
+            draws other numbers from it.
     """
     seeds = tf.unstack(tf.random.split(seed, 15), num=15)
 
+    def between(number: int, low: float, high: float) -> tf.Tensor:
+        return tf.random.stateless_uniform((batch,), seeds[number], low, high)
+
     def uniform(number: int, reach: float) -> tf.Tensor:
-        return tf.random.stateless_uniform((batch,), seeds[number], -reach, reach)
+        return between(number, -reach, reach)
 
     def normal(number: int, deviation: float, shape: tuple[int, ...] = ()) -> tf.Tensor:
         return deviation * tf.random.stateless_normal((batch, *shape), seeds[number])
 
-    quarter = tf.floor(tf.random.stateless_uniform((batch,), seeds[0], 0, 4))
+    quarter = tf.floor(between(0, 0, 4))
     angle = quarter * (math.pi / 2) + uniform(1, math.radians(config.rotation))
     flip = tf.sign(uniform(2, 1.0))
     zoom = 1 + uniform(3, config.zoom)
@@ -103,8 +107,7 @@ def sample(config: AugmentConfig, batch: int, seed: tf.Tensor) -> Augmentation:
     shift = tf.stack([uniform(6, config.shift), uniform(7, config.shift)], 1)
     linear = tf.stack([top, low], 1)
     nodes = (_FIELD_NODES, _FIELD_NODES)
-    blurred = tf.random.stateless_uniform((batch,), seeds[12]) < config.blur
-    strength = tf.random.stateless_uniform((batch,), seeds[13])
+    blurred = between(12, 0, 1) < config.blur
     return Augmentation(
         matrices=tf.concat([linear, shift[:, :, None]], 2),
         gamma=tf.exp(normal(8, config.gamma)),
@@ -112,7 +115,7 @@ def sample(config: AugmentConfig, batch: int, seed: tf.Tensor) -> Augmentation:
         bias=normal(10, config.bias, nodes),
         noise=tf.maximum(uniform(11, config.noise), 0),
         noise_seed=seeds[14],
-        blur=tf.where(blurred, strength, 0.0),
+        blur=tf.where(blurred, between(13, 0, 1), 0.0),
     )
 
 

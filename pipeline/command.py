@@ -1,6 +1,5 @@
 """How the commands start and end: one configuration in, an exit code out."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
@@ -32,8 +31,6 @@ def run_command(
     Returns:
         0 done, 2 wrong use or unreadable input, 130 interrupted.
     """
-    # TensorFlow's start-up notes would bury the first lines of every command.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tyro
 
     from pipeline.progress import log_to_console

@@ -177,26 +177,27 @@ class _Family:
     signal: _Signal
     volumetric: float  # probability of isotropic voxels
     gadolinium: float = 0.0  # probability of contrast agent
+    fat_saturation: float = 0.0  # probability of suppressed fat
     blur_mm: tuple[float, float] = (0.0, 0.8)
 
 
 _FAMILIES: Final[dict[str, dict[str, _Family]]] = {
     "T1": {
-        "spin-echo": _Family(0.30, _t1_spin_echo, 0.05, 0.4),
-        "mprage": _Family(0.40, _t1_mprage, 0.95, 0.2),
+        "spin-echo": _Family(0.30, _t1_spin_echo, 0.05, 0.4, 0.15),
+        "mprage": _Family(0.40, _t1_mprage, 0.95, 0.2, 0.1),
         "spoiled": _Family(0.17, _t1_spoiled, 0.7, 0.3),
         "t1-flair": _Family(0.13, _t1_flair, 0.0, 0.3),
     },
     "T2": {
-        "slices": _Family(0.7, _t2_spin_echo, 0.0),
-        "volume": _Family(0.3, _t2_spin_echo, 1.0),
+        "slices": _Family(0.7, _t2_spin_echo, 0.0, 0.0, 0.25),
+        "volume": _Family(0.3, _t2_spin_echo, 1.0, 0.0, 0.25),
     },
     "FLAIR": {
-        "slices": _Family(0.6, _flair_slices, 0.0),
-        "volume": _Family(0.4, _flair_volume, 1.0, blur_mm=(0.3, 1.2)),
+        "slices": _Family(0.6, _flair_slices, 0.0, 0.0, 0.4),
+        "volume": _Family(0.4, _flair_volume, 1.0, 0.0, 0.4, blur_mm=(0.3, 1.2)),
     },
     "other": {
-        "density": _Family(0.26, _density, 0.1),
+        "density": _Family(0.26, _density, 0.1, 0.0, 0.25),
         "t2-star": _Family(0.14, _t2_star, 0.1),
         "diffusion": _Family(0.2, _diffusion, 0.0, blur_mm=(1.5, 3.0)),
         "diffusivity": _Family(0.1, _diffusivity, 0.0, blur_mm=(1.5, 3.0)),
@@ -249,7 +250,10 @@ def _sample_signal(
     tissues = physics.sample_tissues(rng, three_tesla=three_tesla)
     if gadolinium:
         tissues = physics.with_gadolinium(tissues, rng)
-    return family.signal(_Draw(rng, tissues, three_tesla))
+    signal = family.signal(_Draw(rng, tissues, three_tesla))
+    if rng.random() < family.fat_saturation:
+        signal[physics.FAT] *= rng.uniform(0.03, 0.4)
+    return signal
 
 
 def _plausible(contrast: str, signal: NDArray[np.float64]) -> bool:

@@ -1,0 +1,136 @@
+"""Training as a user starts it: a process with shards, a run folder and signals."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.evaluate import EvaluateConfig, evaluate
+from pipeline.manifest import Manifest
+from pipeline.model import HyperParameters
+from pipeline.predict import PredictConfig, predict
+from pipeline.runs import load_run, newest_run
+from pipeline.train import TrainConfig, train
+
+SMALL = HyperParameters(filters=(4, 4), dense=(8,))
+
+
+def config(shards: Path, run: Path, **changes: object) -> TrainConfig:
+    settings = {"epochs": 2, "batch_size": 8, "hyper": SMALL, **changes}
+    return TrainConfig(shards=shards, run=run, **settings)
+
+
+@pytest.fixture
+def run(shards: tuple[Path, Manifest], tmp_path: Path) -> Path:
+    path = tmp_path / "runs" / "train" / "small"
+    assert train(config(shards[0], path)) == 0
+    return path
+
+
+def test_a_run_holds_all_that_later_programs_need(
+    capsys: pytest.CaptureFixture[str],
+    shards: tuple[Path, Manifest],
+    run: Path,
+) -> None:
+    loaded = load_run(run)
+    assert loaded.classes == ("T1", "T2", "FLAIR", "other")
+    assert loaded.manifest_sha256 == shards[1].sha256
+    assert loaded.shards == shards[0]
+    assert loaded.hyper["filters"] == [4, 4]
+    assert "convolution_0" in (run / "summary.txt").read_text()
+    assert "convolution_0" in capsys.readouterr().out
+    epochs = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    assert [record["epoch"] for record in epochs] == [1, 2]
+    assert all(0 <= record["input_bound"] <= 1 for record in epochs)
+    assert list((run / "tensorboard").iterdir())
+    assert newest_run(run.parent) == run
+
+    evaluate(EvaluateConfig(run=run))
+    printed = capsys.readouterr().out
+    result = json.loads((run / "evaluation.json").read_text())
+    assert re.search(r"loss \d\.\d+  accuracy \d\.\d+", printed)
+    assert result["slices"]["count"] == shards[1].count("test")
+    assert np.sum(result["volumes"]["confusion"]) == result["volumes"]["count"]
+
+
+def test_a_scan_is_predicted_without_a_server(
+    run: Path, class_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = class_folders / "T1" / "T1_0_1.png"
+    capsys.readouterr()
+    predict(PredictConfig(scan=scan, run=run))
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"pred: (T1|T2|FLAIR|other|unsure)", lines[0])
+    shares = [float(line.split()[1]) for line in lines[1:5]]
+    assert sum(shares) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_same_seed_trains_the_same_network(
+    shards: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    losses = []
+    for name in ("first", "again"):
+        train(config(shards[0], tmp_path / name, epochs=1))
+        record = json.loads((tmp_path / name / "metrics.jsonl").read_text())
+        losses.append((record["loss"], record["validation_loss"]))
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_the_best_network_and_says_where(
+    number: signal.Signals, shards: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    run = tmp_path / "stopped"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pipeline.train", "--shards", shards[0]),
+            *("--run", run, "--epochs", "100000", "--batch-size", "8"),
+            *("--patience", "100000", "--hyper.filters", "4", "4"),
+        ],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if line.startswith("epoch 2:"):
+            process.send_signal(number)
+            break
+    seen += process.stderr.read().splitlines(keepends=True)
+    assert process.wait(60) == 130, "".join(seen)
+    assert f"kept in {run}" in "".join(seen)
+    assert load_run(run).classes[0] == "T1"
+
+
+def test_training_on_missing_shards_says_what_to_do(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "pipeline.train", "--shards", tmp_path / "none"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.strip().startswith("error:")
+    assert "make shards" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["epochs", "patience", "batch_size", "learning_rate"])
+def test_a_senseless_setting_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        TrainConfig(**{name: 0})
+
+
+def test_an_unfinished_run_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="make train"):
+        load_run(tmp_path)
+    with pytest.raises(FileNotFoundError, match="make demo"):
+        newest_run(tmp_path)
