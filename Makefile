@@ -27,7 +27,7 @@ endif
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help setup demo phantom shards train predict evaluate publish promote \
-  rollback serve identify bench test lint clean
+  rollback versions serve identify bench test lint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,13 +65,17 @@ publish: $(READY) ## Export RUN= into the registry, gated
 	$(PYTHON) -m serving.export --run $(RUN) $(ARGS)
 
 promote: $(READY) ## Make VERSION= the stable one
+	@test -n "$(VERSION)" || { echo "error: no version named; make promote VERSION=2 (make versions lists them)" >&2; exit 2; }
 	$(PYTHON) -m serving.registry promote --version $(VERSION) $(ARGS)
+
+versions: $(READY) ## List the published versions
+	@$(PYTHON) -m serving.registry list $(ARGS)
 
 rollback: $(READY) ## Make the version before it stable again
 	$(PYTHON) -m serving.registry rollback $(ARGS)
 
-serve: $(READY) ## Serve the newest version on 127.0.0.1, gRPC 8500 and REST 8501
-	$(PYTHON) -m serving.server --model_name mri_contrast --model_base_path models/mri_contrast --port 8500 --rest_api_port 8501 $(ARGS)
+serve: $(READY) ## Serve the registry on 127.0.0.1, gRPC 8500 and REST 8501; follows promotions
+	$(PYTHON) -m serving.server --model_config_file models/models.config --model_config_file_poll_wait_seconds 1 --port 8500 --rest_api_port 8501 $(ARGS)
 
 identify: $(READY) ## Ask SERVER= for the contrast of SCAN=
 	@test -n "$(SCAN)" || { echo "error: no scan named; make identify SCAN=upload.nii.gz" >&2; exit 2; }

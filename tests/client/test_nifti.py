@@ -168,3 +168,11 @@ def test_nibabels_own_files_read_as_nibabel_reads_them(name: str) -> None:
     first = expected if expected.ndim == 3 else expected[..., 0]
     np.testing.assert_allclose(scan.voxels, first, rtol=1e-5)
     assert scan.spacing == pytest.approx(image.header.get_zooms()[:3])
+
+
+def test_an_unknown_unit_of_length_counts_as_millimetres(
+    nifti: Write, volume: np.ndarray
+) -> None:
+    raw = bytearray(gzip.decompress(nifti(volume).read_bytes()))
+    raw[123] = 4  # xyzt_units: no unit has this code
+    assert read_scan(bytes(raw)).spacing == pytest.approx((1, 1, 1))

@@ -181,3 +181,8 @@ def test_every_real_file_is_read_or_refused_with_a_reason(real_data: Path) -> No
         scan = read_scan(path)
         assert scan.voxels.ndim == 3, path.name
         assert cut(scan).shape[1:] == (150, 150), path.name
+
+
+def test_an_empty_path_is_not_the_current_folder() -> None:
+    with pytest.raises(UnreadableScan, match="path is empty"):
+        read_scan("")

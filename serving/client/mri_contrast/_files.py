@@ -119,6 +119,8 @@ def entries_of(source: str | os.PathLike[str] | bytes | BinaryIO) -> list[Entry]
         TypeError: not a path, bytes or a binary file object.
     """
     if isinstance(source, (str, os.PathLike)):
+        if not os.fspath(source):  # Path("") would be the current folder
+            raise UnreadableScan("the path is empty; give a file, folder or zip")
         return _entries_at(Path(source))
     if isinstance(source, (bytes, bytearray, memoryview)):
         content = bytes(source)

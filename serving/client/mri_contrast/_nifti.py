@@ -154,10 +154,18 @@ def _scan(
 def _spacing(header: Any) -> tuple[float, float, float]:
     """Along i, j, k in mm; 1.0 for an axis that the file does not have."""
     zooms = [float(z) for z in header.get_zooms()[:3]]
-    unit = header.get_xyzt_units()[0] if hasattr(header, "get_xyzt_units") else "mm"
-    scale = _MM.get(unit, 1.0)
+    scale = _millimetres(header)
     i, j, k = [z * scale for z in zooms] + [1.0] * (3 - len(zooms))
     return i, j, k
+
+
+def _millimetres(header: Any) -> float:
+    """Millimetres in the header's unit of length; mm where it names none we know."""
+    try:
+        unit = header.get_xyzt_units()[0]
+    except (AttributeError, KeyError):  # Analyze has no units; a damaged byte no name
+        return 1.0
+    return _MM.get(unit, 1.0)
 
 
 def _inflate(stream: IO[bytes], size: int) -> bytes:
