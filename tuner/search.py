@@ -112,7 +112,7 @@ def search(config: SearchConfig) -> int:
     _begin(config, manifest)
     tuner = _Tuner(config, manifest)
     try:
-        tuner.search(verbose=0)
+        tuner.search()
     except KeyboardInterrupt:
         _log.warning("interrupted: start search %s again to go on", config.name)
         return INTERRUPTED
@@ -179,6 +179,7 @@ class _Tuner(base_tuner.BaseTuner):  # type: ignore[misc]  # KerasTuner has no t
         super().__init__(
             _oracle(config), directory=str(config.folder), project_name="oracle"
         )
+        self.oracle.verbose = 0  # its tables; trials are reported by our log
 
     def on_search_begin(self) -> None:
         """Makes a search known before its first trial, so that it too is repeated."""
