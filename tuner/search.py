@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 
 import keras
 import keras_tuner
+import tensorflow as tf
 from keras_tuner.engine import base_tuner
 
 from pipeline.command import INTERRUPTED, run_command
@@ -87,7 +88,7 @@ class SearchConfig:
         """Returns the training of the winner, before its hyper-parameters are set."""
         return TrainConfig(
             shards=self.shards,
-            run=Path("runs/train") / self.name,
+            run=Path("runs/train") / f"{self.name}-winner",
             epochs=self.epochs,
             patience=self.patience,
             batch_size=self.batch_size,
@@ -110,6 +111,8 @@ def search(config: SearchConfig) -> int:
     manifest.of_split("validation")
     steps_per_epoch(manifest, config.batch_size)
     _begin(config, manifest)
+    # It warns of graphs that are traced again and again: each trial has its own.
+    tf.get_logger().setLevel(logging.ERROR)
     tuner = _Tuner(config, manifest)
     try:
         tuner.search()

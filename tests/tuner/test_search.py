@@ -126,16 +126,12 @@ def test_a_search_of_another_kind_is_refused_and_nothing_lost(
 
 
 def code_of(*arguments: object) -> int:
-    try:
-        return run_command(
-            SearchConfig,
-            search,
-            prog="python -m tuner.search",
-            arguments=[str(argument) for argument in arguments],
-        )
-    except SystemExit as end:  # of the parser, on a value out of range
-        assert isinstance(end.code, int)
-        return end.code
+    return run_command(
+        SearchConfig,
+        search,
+        prog="python -m tuner.search",
+        arguments=[str(argument) for argument in arguments],
+    )
 
 
 def test_missing_shards_end_with_code_2(
@@ -171,7 +167,9 @@ def test_values_out_of_range_end_with_code_2(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ):
-    assert code_of("--root", tmp_path, option, value) == 2
+    with pytest.raises(SystemExit) as end:
+        code_of("--root", tmp_path, option, value)
+    assert end.value.code == 2
     assert option.removeprefix("--") in capsys.readouterr().err
 
 
