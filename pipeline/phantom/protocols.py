@@ -189,19 +189,19 @@ _FAMILIES: Final[dict[str, dict[str, _Family]]] = {
         "t1-flair": _Family(0.13, _t1_flair, 0.0, 0.3),
     },
     "T2": {
-        "slices": _Family(0.7, _t2_spin_echo, 0.0, 0.0, 0.25),
-        "volume": _Family(0.3, _t2_spin_echo, 1.0, 0.0, 0.25),
+        "slices": _Family(0.7, _t2_spin_echo, 0.0, 0.0, 0.1),
+        "volume": _Family(0.3, _t2_spin_echo, 1.0, 0.0, 0.1),
     },
     "FLAIR": {
         "slices": _Family(0.6, _flair_slices, 0.0, 0.0, 0.4),
         "volume": _Family(0.4, _flair_volume, 1.0, 0.0, 0.4, blur_mm=(0.3, 1.2)),
     },
     "other": {
-        "density": _Family(0.26, _density, 0.1, 0.0, 0.25),
+        "density": _Family(0.30, _density, 0.1, 0.0, 0.25),
         "t2-star": _Family(0.14, _t2_star, 0.1),
         "diffusion": _Family(0.2, _diffusion, 0.0, blur_mm=(1.5, 3.0)),
         "diffusivity": _Family(0.1, _diffusivity, 0.0, blur_mm=(1.5, 3.0)),
-        "stir": _Family(0.08, _short_inversion, 0.0),
+        "stir": _Family(0.04, _short_inversion, 0.0),
         "inverted": _Family(0.08, _inverted, 0.4),
         "ct": _Family(0.06, _computed_tomography, 0.4),
         "emission": _Family(0.08, _emission, 0.7, blur_mm=(3.0, 7.0)),

@@ -12,9 +12,10 @@ from pipeline.phantom.acquisition import Acquisition, acquire, sample_acquisitio
 from pipeline.phantom.anatomy import Anatomy, Subject, render, sample_subject
 from pipeline.phantom.protocols import Protocol, sample_protocol
 
-_KINDS: Final = ("T1", "T1", "T2", "T2", "FLAIR", "FLAIR", "other", "object")
+_KINDS: Final = ("T1", "T1", "T2", "FLAIR", "FLAIR", "other", "other", "object")
 """What is taken of every subject. Rendering a head costs more than taking a scan of
-it, so each is scanned several times, as people are."""
+it, so each is scanned several times, as people are. T1 and FLAIR are taken twice: they
+are the ones that get mixed up; `other` has the most variety to learn."""
 
 SCANS_PER_SUBJECT: Final = len(_KINDS)
 
