@@ -26,7 +26,7 @@ endif
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup demo phantom shards train predict evaluate publish promote \
+.PHONY: help setup demo phantom shards train predict evaluate tune k8s publish promote \
   rollback versions serve identify bench test lint clean
 
 help: ## List the commands
@@ -60,6 +60,13 @@ evaluate: $(READY) ## Measure RUN= on its test split, and on MRI_REAL_DATA where
 predict: $(READY) ## Identify SCAN= in process, without a server
 	@test -n "$(SCAN)" || { echo "error: no scan named; make predict SCAN=upload.nii.gz" >&2; exit 2; }
 	@$(PYTHON) -m pipeline.predict --scan "$(SCAN)" $(if $(filter-out file,$(origin RUN)),--run $(RUN)) $(ARGS)
+
+tune: $(READY) ## Search depth, widths, dropout and learning rate on SHARDS=
+	$(PYTHON) -m tuner.search --shards $(SHARDS) $(ARGS)
+
+k8s: ## Render the manifests (needs kubectl 1.30 or later)
+	@command -v kubectl >/dev/null || { echo "error: kubectl is not installed; python3.11 .ci/install-kubectl build/tools unpacks one" >&2; exit 2; }
+	@kubectl kustomize k8s/serving/overlays/local
 
 publish: $(READY) ## Export RUN= into the registry, gated
 	$(PYTHON) -m serving.export --run $(RUN) $(ARGS)

@@ -79,7 +79,8 @@ def as_json(text: str) -> list[Object]:
 def tools() -> None:
     if shutil.which("kubectl") is None:
         missing = (
-            "kubectl is not installed; on Debian: apt-get install kubernetes-client"
+            "kubectl is not installed; python3.11 .ci/install-kubectl FOLDER unpacks "
+            "one, put FOLDER on the PATH"
         )
         if os.environ.get("MRI_REQUIRE_TOOLS") == "1":
             pytest.fail(missing)
