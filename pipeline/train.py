@@ -61,8 +61,8 @@ class TrainConfig:
     run: Path = Path("runs/train/default")
     epochs: int = 12
     patience: int = 10
-    batch_size: int = 64
-    learning_rate: float = 3e-3
+    batch_size: int = 32
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     seed: int = 0
     hyper: HyperParameters = dataclasses.field(default_factory=HyperParameters)

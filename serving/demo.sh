@@ -10,9 +10,9 @@ step() {
 }
 
 step "1/6 Simulate heads and cut them into shards" \
-  pipeline.shards --phantom "${DEMO_SUBJECTS:-96}" --out data/shards/demo
+  pipeline.shards --phantom "${DEMO_SUBJECTS:-112}" --out data/shards/demo
 step "2/6 Train" \
-  pipeline.train --shards data/shards/demo --run runs/train/demo --epochs "${DEMO_EPOCHS:-10}"
+  pipeline.train --shards data/shards/demo --run runs/train/demo --epochs "${DEMO_EPOCHS:-8}"
 step "3/6 Evaluate on heads it never saw" \
   pipeline.evaluate --run runs/train/demo
 step "4/6 Export, gate and publish" \

@@ -64,7 +64,7 @@ class SearchConfig:
     epochs: int = 12
     factor: int = 3
     patience: int = 10
-    batch_size: int = 64
+    batch_size: int = 32
     seed: int = 0
 
     def __post_init__(self) -> None:
