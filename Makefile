@@ -24,8 +24,6 @@ READY := .venv/ready
 CLI := .venv/bin/mri-contrast
 endif
 
-export TF_CPP_MIN_LOG_LEVEL ?= 2
-
 .PHONY: help setup demo phantom shards train predict evaluate tune k8s publish promote \
   rollback versions serve identify bench test lint clean
 
@@ -92,7 +90,8 @@ bench: $(READY) ## Measure speed against the study and against limits: bench/res
 	$(PYTHON) -m bench $(ARGS)
 
 test: $(READY) ## Run all tests
-	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+	@[ -n "$$CI" ] || echo "all tests passed; next: make demo, or make help"
 
 lint: $(READY) ## Check format, style and types
 	$(PYTHON) -m ruff format --check .

@@ -2,5 +2,6 @@
 
 import os
 
-# TensorFlow's start-up notes would bury the first lines of every command.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# TensorFlow reports missing GPUs on every start, as errors. What really goes wrong
+# reaches us as exceptions, so only fatal failures may write here.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

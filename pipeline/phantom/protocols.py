@@ -199,8 +199,8 @@ _FAMILIES: Final[dict[str, dict[str, _Family]]] = {
     "other": {
         "density": _Family(0.30, _density, 0.1, 0.0, 0.25),
         "t2-star": _Family(0.14, _t2_star, 0.1),
-        "diffusion": _Family(0.2, _diffusion, 0.0, blur_mm=(1.5, 3.0)),
-        "diffusivity": _Family(0.1, _diffusivity, 0.0, blur_mm=(1.5, 3.0)),
+        "diffusion": _Family(0.2, _diffusion, 0.0, blur_mm=(2.5, 4.5)),
+        "diffusivity": _Family(0.1, _diffusivity, 0.0, blur_mm=(2.5, 4.5)),
         "stir": _Family(0.04, _short_inversion, 0.0),
         "inverted": _Family(0.08, _inverted, 0.4),
         "ct": _Family(0.06, _computed_tomography, 0.4),
