@@ -17,13 +17,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline import augment, scoring
+from pipeline import scoring
 from pipeline.augment import AugmentConfig
 from pipeline.calibration import calibrate
 from pipeline.command import INTERRUPTED, run_command
@@ -33,11 +33,9 @@ from pipeline.files import replacing, write_json
 from pipeline.manifest import load_manifest
 from pipeline.model import HyperParameters, build
 from pipeline.progress import progress
+from pipeline.step import Step, compile_step, schedule_optimizer
 
 _log = logging.getLogger(__name__)
-
-WARM_UP: Final = 0.05
-"""Share of the steps over which the learning rate rises."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,7 +142,19 @@ def _describe(config: TrainConfig, model: keras.Model, manifest_sha256: str) -> 
 
 def _fit(config: TrainConfig, model: keras.Model, steps: int) -> None:
     """The loop: epochs of timed steps, then validation, until patience runs out."""
-    step = _compile_step(config, model, steps * config.epochs)
+    optimizer = schedule_optimizer(
+        model,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        steps=steps * config.epochs,
+    )
+    step = compile_step(
+        model,
+        optimizer,
+        augmentation=config.augment,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
     batches = iter(
         training_batches(config.shards, batch_size=config.batch_size, seed=config.seed)
     )
@@ -165,49 +175,9 @@ def _fit(config: TrainConfig, model: keras.Model, steps: int) -> None:
             return
 
 
-def _compile_step(
-    config: TrainConfig, model: keras.Model, total: int
-) -> "tf.types.experimental.PolymorphicFunction":
-    """The train step: (image, label, number) to (loss, share of right answers)."""
-    optimizer = keras.optimizers.AdamW(
-        keras.optimizers.schedules.CosineDecay(
-            config.learning_rate / 20,
-            max(1, round(total * (1 - WARM_UP))),
-            alpha=0.01,
-            warmup_target=config.learning_rate,
-            warmup_steps=max(1, round(total * WARM_UP)),
-        ),
-        weight_decay=config.weight_decay,
-    )
-    optimizer.build(model.trainable_variables)
-
-    # XLA slows this step 1.5 to 2 times on CPUs; on GPUs it fuses the augmentation.
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-
-    @tf.function(jit_compile=on_gpu)
-    def step(
-        image: tf.Tensor, label: tf.Tensor, number: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        seed = tf.stack([tf.constant(config.seed, tf.int32), number])
-        drawn = augment.sample(config.augment, config.batch_size, seed)
-        slices = augment.apply(scoring.normalise(image), drawn, xla=on_gpu)
-        with tf.GradientTape() as tape:
-            logits = model(slices, training=True)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)
-            loss = tf.reduce_mean(losses)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(
-            zip(gradients, model.trainable_variables, strict=True)
-        )
-        right = tf.equal(tf.argmax(logits, axis=1), label)
-        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
-
-    return step
-
-
 def _epoch(
     config: TrainConfig,
-    step: "tf.types.experimental.PolymorphicFunction",
+    step: Step,
     batches: Iterator[dict[str, tf.Tensor]],
     epoch: int,
     steps: int,

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from pipeline.files import sync
+
 
 def append(path: Path, line: str) -> None:
     """Adds one line to a file."""
@@ -15,15 +17,7 @@ def append(path: Path, line: str) -> None:
 def move(folder: Path, target: Path) -> None:
     """Renames a folder within its file system, its content on disk before its name."""
     for path in folder.rglob("*"):
-        _sync(path)
-    _sync(folder)
+        sync(path)
+    sync(folder)
     folder.rename(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target.parent)
