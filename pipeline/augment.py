@@ -21,13 +21,14 @@ class AugmentConfig:
     Attributes:
         rotation: Largest turn in degrees, on top of quarter turns and flips: files
             come in any orientation, and nothing in a header can be relied on.
-        zoom: Largest zoom, as a share; each axis draws its own tenth of it.
+        zoom: Largest zoom, as a share; one axis is stretched by up to a tenth of it.
         shear: Largest shear in degrees.
         shift: Largest shift, as a share of the side.
         gamma: Standard deviation of the logarithm of the exponent.
         gain: Largest change of the window's upper end, as a share.
         bias: Standard deviation of the logarithm of a smooth field.
-        noise: Largest standard deviation of the noise on the 0-1 scale.
+        noise: Largest standard deviation of the noise on the 0-1 scale; half of the
+            slices get none.
         blur: Share of slices that lose sharpness.
     """
 

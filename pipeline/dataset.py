@@ -1,7 +1,8 @@
 """The tf.data input: from shards to batches, in an order that can be repeated."""
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -137,6 +138,22 @@ def evaluation_batches(folder: Path, split: str, *, batch_size: int) -> tf.data.
         .prefetch(PREFETCH)
         .with_options(options())
     )
+
+
+@contextlib.contextmanager
+def explained_damage(folder: Path) -> Iterator[None]:
+    """Turns TensorFlow's report of a damaged record into one that says what to do.
+
+    Raises:
+        ValueError: A shard that was read within is damaged.
+    """
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        raise ValueError(
+            f"a shard in {folder} is damaged ({error.message}); build the shards again "
+            "(`make shards`): those that are whole are kept"
+        ) from None
 
 
 def steps_per_epoch(manifest: Manifest, batch_size: int) -> int:

@@ -8,7 +8,7 @@ Prints loss and accuracy, writes `evaluation.json` into the run.
 import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,15 @@ from sklearn import metrics
 
 from mri_contrast.errors import UnreadableScan
 from mri_contrast.slices import cut
-from mri_contrast.verdict import Verdict
+from mri_contrast.verdict import UNSURE, Verdict
 from pipeline import scoring
 from pipeline.command import run_command
 from pipeline.contrasts import ACCEPTED
-from pipeline.dataset import evaluation_batches
+from pipeline.dataset import evaluation_batches, explained_damage
 from pipeline.files import write_json
 from pipeline.progress import progress
 from pipeline.runs import Run, load_run, newest_run
-from pipeline.sources import find_scans
-
-UNSURE = "unsure"
+from pipeline.sources import LabelledScan, find_scans
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,10 +79,11 @@ def evaluate(config: EvaluateConfig) -> None:
     """Measures, prints and writes `evaluation.json`."""
     run = load_run(config.run or newest_run())
     shards = config.shards or run.shards
-    scores = scoring.score(
-        run.model,
-        evaluation_batches(shards, config.split, batch_size=config.batch_size),
-    )
+    with explained_damage(shards):
+        scores = scoring.score(
+            run.model,
+            evaluation_batches(shards, config.split, batch_size=config.batch_size),
+        )
     result: dict[str, Any] = {
         "split": config.split,
         "slices": slice_metrics(scores, run),
@@ -121,18 +120,26 @@ def _judge_split(scores: scoring.Scores, run: Run) -> Judged:
     )
 
 
+def real_scans(root: Path) -> list[LabelledScan]:
+    """Lists labelled real scans: a folder's `manifest.csv` goes before its layout."""
+    listed = root / "manifest.csv"
+    return find_scans(listed if listed.is_file() else root, required=())
+
+
 def judge_files(root: Path, run: Run) -> tuple[Judged, int]:
-    """Identifies every labelled scan of a folder.
+    """Identifies every labelled scan of a folder or CSV file.
 
     Args:
-        root: Folder or CSV file; a folder's `manifest.csv` goes before its layout.
+        root: As `real_scans` takes it.
         run: The network that answers.
 
     Returns:
         What was said, and how many scans gave no slices.
+
+    Raises:
+        ValueError: None gave any.
     """
-    listed = root / "manifest.csv"
-    scans = find_scans(listed if listed.is_file() else root, required=())
+    scans = real_scans(root)
     forward = scoring.forward_pass(run.model)
     judged, refused = Judged([], [], []), 0
     with progress("real scans", len(scans), "scans") as advance:
@@ -147,6 +154,8 @@ def judge_files(root: Path, run: Run) -> tuple[Judged, int]:
             judged.truth.append(scan.contrast)
             judged.said.append(scoring.verdict_of(logits, run.classes, run.calibration))
             judged.sources.append(scan.source)
+    if not judged.said:
+        raise ValueError(f"none of the {len(scans)} scans in {root} could be read")
     return judged, refused
 
 
@@ -154,44 +163,47 @@ def volume_metrics(judged: Judged, classes: Sequence[str]) -> dict[str, Any]:
     """What can be said of verdicts on whole scans.
 
     Args:
-        judged: Truth and verdicts.
+        judged: Truth and verdicts, of one scan or more.
         classes: The model's classes, in order.
 
     Returns:
-        `accuracy` is the likeliest class's, `unsure` aside; `mean_accuracy` its mean
-        over T1, T2 and FLAIR; `coverage` the share that was accepted and
-        `accepted_accuracy` the accuracy among those; `confusion` counts the likeliest
-        class (columns) by true class (rows); `sources` right and all by source.
+        `accuracy` is the likeliest class's, `unsure` aside, `mean_accuracy` its mean
+        over T1, T2 and FLAIR, `mean_verdict_accuracy` the same of the verdicts, an
+        `unsure` counting as wrong; both are None where there is no such scan.
+        `coverage` is the share accepted, `accepted_accuracy` the accuracy among those.
+        `confusion` counts verdicts (columns, `unsure` last) by true class (rows);
+        `sources` right likeliest classes and all, by source.
     """
-    likeliest = [max(v.probabilities, key=v.probabilities.__getitem__)
-                 for v in judged.said]  # fmt: skip
-    right = np.array(
-        [said == truth for said, truth in zip(likeliest, judged.truth, strict=True)]
-    )
-    accepted = np.array([verdict.contrast != UNSURE for verdict in judged.said])
-    confusion = metrics.confusion_matrix(judged.truth, likeliest, labels=list(classes))
-    present = [name for name in ACCEPTED if name in judged.truth]
+    likeliest = [
+        max(verdict.probabilities, key=verdict.probabilities.__getitem__)
+        for verdict in judged.said
+    ]
+    truth, verdicts = np.array(judged.truth), [v.contrast for v in judged.said]
+    right, verdict_right = np.array(likeliest) == truth, np.array(verdicts) == truth
+    accepted = np.array(verdicts) != UNSURE
+    confusion = metrics.confusion_matrix(truth, verdicts, labels=[*classes, UNSURE])
+    sources = np.array(judged.sources)
     return {
         "count": len(right),
         "accuracy": float(right.mean()),
-        "mean_accuracy": float(
-            np.mean([right[_are(judged.truth, name)].mean() for name in present])
-        ),
+        "mean_accuracy": _mean_over_classes(right, truth),
+        "mean_verdict_accuracy": _mean_over_classes(verdict_right, truth),
         "coverage": float(accepted.mean()),
         "accepted_accuracy": float(right[accepted].mean()) if accepted.any() else None,
-        "confusion": confusion.tolist(),
+        "confusion": confusion[: len(classes)].tolist(),
         "sources": {
-            source: [
-                int(right[_are(judged.sources, source)].sum()),
-                int(_are(judged.sources, source).sum()),
-            ]
-            for source in sorted(set(judged.sources))
+            name: [int(right[sources == name].sum()), int((sources == name).sum())]
+            for name in sorted(set(judged.sources))
         },
     }
 
 
-def _are(names: Iterable[str], name: str) -> NDArray[np.bool_]:
-    return np.array([each == name for each in names])
+def _mean_over_classes(
+    right: NDArray[np.bool_], truth: NDArray[np.str_]
+) -> float | None:
+    """Share of right ones, averaged over those of T1, T2 and FLAIR that occur."""
+    shares = [right[truth == name].mean() for name in ACCEPTED if name in truth]
+    return float(np.mean(shares)) if shares else None
 
 
 def _print(result: dict[str, Any], run: Run) -> None:
@@ -204,10 +216,7 @@ def _print(result: dict[str, Any], run: Run) -> None:
     _print_volumes(console, result["split"], result, run)
     if "real" in result:
         _print_volumes(console, "real", {"volumes": result["real"]}, run)
-        console.print(
-            f"mean over T1, T2 and FLAIR: {result['real']['mean_accuracy']:.4f}; "
-            f"{result['real']['refused']} files gave no slices"
-        )
+        console.print(f"{result['real']['refused']} files gave no slices")
     console.print(f"written: {run.path / 'evaluation.json'}")
 
 
@@ -215,17 +224,23 @@ def _print_volumes(
     console: Console, title: str, result: dict[str, Any], run: Run
 ) -> None:
     volumes = result["volumes"]
-    table = Table(title=f"{volumes['count']} {title} scans: truth down, said across")
-    for heading in ("", *run.classes):
+    table = Table(title=f"{volumes['count']} {title} scans: truth down, verdict across")
+    for heading in ("", *run.classes, UNSURE):
         table.add_column(heading, justify="right")
     for name, row in zip(run.classes, volumes["confusion"], strict=True):
         table.add_row(name, *map(str, row))
     console.print(table)
-    accepted = volumes["accepted_accuracy"]
     console.print(
-        f"accuracy {volumes['accuracy']:.4f}; accepted {volumes['coverage']:.1%}, of "
-        f"those right {'none' if accepted is None else f'{accepted:.4f}'}"
+        f"accepted {volumes['coverage']:.1%}, of those right "
+        f"{_share(volumes['accepted_accuracy'])}; likeliest class right "
+        f"{_share(volumes['accuracy'])}, mean over T1, T2 and FLAIR "
+        f"{_share(volumes['mean_accuracy'])} (unsure counted as wrong: "
+        f"{_share(volumes['mean_verdict_accuracy'])})"
     )
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
 
 
 def main() -> int:

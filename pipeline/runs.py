@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def load_run(path: Path) -> Run:
 
     Raises:
         FileNotFoundError: The folder is not a finished run.
+        ValueError: A file of it is damaged.
     """
     for name in ("model.keras", "config.json", "calibration.json"):
         if not (path / name).is_file():
@@ -79,17 +81,35 @@ def load_run(path: Path) -> Run:
                 f"{path} holds no {name}, so it is not a finished run; train one with "
                 "`make train`, or name another with RUN="
             )
-    config = json.loads((path / "config.json").read_text())
+    config = _read(path / "config.json")
     evaluation = path / "evaluation.json"
-    return Run(
-        path=path,
-        model=keras.saving.load_model(path / "model.keras", compile=False),
-        classes=tuple(config["classes"]),
-        calibration=Calibration(**json.loads((path / "calibration.json").read_text())),
-        manifest_sha256=config["manifest_sha256"],
-        hyper=config["hyper"],
-        metrics=json.loads(evaluation.read_text()) if evaluation.is_file() else {},
-        shards=Path(config.get("shards", "data/shards/phantom")),
+    try:
+        model = keras.saving.load_model(path / "model.keras", compile=False)
+        return Run(
+            path=path,
+            model=model,
+            classes=tuple(config["classes"]),
+            calibration=Calibration(**_read(path / "calibration.json")),
+            manifest_sha256=config["manifest_sha256"],
+            hyper=config["hyper"],
+            metrics=_read(evaluation) if evaluation.is_file() else {},
+            shards=Path(config["shards"]),
+        )
+    except (KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise _damaged(path, error) from None
+    return content
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} is damaged ({error}); train the run again, or name another with RUN="
     )
 
 

@@ -11,10 +11,12 @@ the run with it.
 import dataclasses
 import json
 import logging
+import math
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,12 @@ from pipeline.augment import AugmentConfig
 from pipeline.calibration import calibrate
 from pipeline.command import INTERRUPTED, run_command
 from pipeline.contrasts import CLASSES
-from pipeline.dataset import evaluation_batches, steps_per_epoch, training_batches
+from pipeline.dataset import (
+    evaluation_batches,
+    explained_damage,
+    steps_per_epoch,
+    training_batches,
+)
 from pipeline.files import replacing, write_json
 from pipeline.manifest import load_manifest
 from pipeline.model import HyperParameters, build
@@ -88,19 +95,29 @@ def train(config: TrainConfig) -> int:
     """Trains, calibrates and finishes the run.
 
     Returns:
-        0, or 130 where it was interrupted; the run is finished in both cases.
+        0, or 130 where it was interrupted; from the first validated epoch on, the run
+        is finished in both cases.
+
+    Raises:
+        FileNotFoundError: There are no finished shards.
+        ValueError: They are too few or damaged, or the loss is no number any more.
     """
     manifest = load_manifest(config.shards)
+    manifest.of_split("validation")
+    steps = steps_per_epoch(manifest, config.batch_size)
     model = build(config.hyper, seed=config.seed)
-    config.run.mkdir(parents=True, exist_ok=True)
-    _describe(config, model, manifest.sha256)
-    interrupted = False
-    with _stoppable():
+    _begin(config, model, manifest.sha256)
+    with _stoppable(), explained_damage(config.shards):
         try:
-            _fit(config, model, steps_per_epoch(manifest, config.batch_size))
+            _fit(config, model, steps)
+            interrupted = False
         except KeyboardInterrupt:
             interrupted = True
-    _finish(config, model)
+    if not _weights_of(config.run).is_file():
+        _log.warning("interrupted before the first epoch ended: nothing to keep")
+        return INTERRUPTED
+    with _unstoppable():
+        _finish(config, model)
     if interrupted:
         _log.warning(
             "interrupted: the best network so far is finished and kept in %s",
@@ -118,15 +135,36 @@ def _stoppable() -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    with _on_sigterm(stop):
+        yield
+
+
+@contextmanager
+def _unstoppable() -> Iterator[None]:
+    """Holds SIGTERM off for the seconds in which the run is finished."""
+    with _on_sigterm(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _on_sigterm(
+    action: Callable[[int, object], None] | signal.Handlers,
+) -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, action)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _describe(config: TrainConfig, model: keras.Model, manifest_sha256: str) -> None:
-    """Writes what the run is made with, and prints the network's summary."""
+def _begin(config: TrainConfig, model: keras.Model, manifest_sha256: str) -> None:
+    """Clears an older run away, writes what this one is made with, and prints it."""
+    # The network first: without it, what is left counts as no finished run.
+    for name in ("model.keras", "calibration.json", "evaluation.json"):
+        (config.run / name).unlink(missing_ok=True)
+    (config.run / "metrics.jsonl").unlink(missing_ok=True)
+    _weights_of(config.run).unlink(missing_ok=True)
+    shutil.rmtree(_board_of(config.run), ignore_errors=True)
     content = json.loads(json.dumps(dataclasses.asdict(config), default=str))
     write_json(
         config.run / "config.json",
@@ -136,8 +174,6 @@ def _describe(config: TrainConfig, model: keras.Model, manifest_sha256: str) -> 
     model.summary(print_fn=lambda line, **_: lines.append(line))
     (config.run / "summary.txt").write_text("\n".join(lines) + "\n")
     print("\n".join(lines), flush=True)
-    (config.run / "metrics.jsonl").unlink(missing_ok=True)
-    _weights_of(config.run).unlink(missing_ok=True)
 
 
 def _fit(config: TrainConfig, model: keras.Model, steps: int) -> None:
@@ -159,16 +195,14 @@ def _fit(config: TrainConfig, model: keras.Model, steps: int) -> None:
         training_batches(config.shards, batch_size=config.batch_size, seed=config.seed)
     )
     best = _Best()
-    board = tf.summary.create_file_writer(str(config.run / "tensorboard"))
-    _save_best(config, model, best, loss=float("inf"), epoch=0)
+    board = tf.summary.create_file_writer(str(_board_of(config.run)))
     for epoch in range(1, config.epochs + 1):
         learned = _epoch(config, step, batches, epoch, steps)
         validated = _validate(config, model)
         record = {"epoch": epoch, **learned, **validated}
         if validated["validation_loss"] < best.loss:
-            _save_best(
-                config, model, best, loss=validated["validation_loss"], epoch=epoch
-            )
+            best.loss, best.epoch = validated["validation_loss"], epoch
+            _save_weights(config.run, model)
         _report(config, board, record)
         if epoch - best.epoch >= config.patience:
             _log.info("no better for %d epochs: stopping", config.patience)
@@ -192,7 +226,7 @@ def _epoch(
             waited += time.perf_counter() - asked
             number = tf.constant((epoch - 1) * steps + index, tf.int32)
             loss, right = step(batch["image"], batch["label"], number)
-            losses.append(float(loss))
+            losses.append(_finite(float(loss), epoch, index))
             rights.append(float(right))
             elapsed = time.perf_counter() - start
             speed = (index + 1) * config.batch_size / elapsed
@@ -208,6 +242,16 @@ def _epoch(
         "slices_per_second": steps * config.batch_size / elapsed,
         "input_bound": waited / elapsed,
     }
+
+
+def _finite(loss: float, epoch: int, index: int) -> float:
+    """The loss, where it still is a number."""
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"the loss is {loss} at step {index + 1} of epoch {epoch}; lower "
+            "--learning-rate, or look for broken slices"
+        )
+    return loss
 
 
 def _validate(config: TrainConfig, model: keras.Model) -> dict[str, float]:
@@ -230,19 +274,15 @@ def _weights_of(run: Path) -> Path:
     return run / "best.weights.h5"
 
 
-def _save_best(
-    config: TrainConfig, model: keras.Model, best: _Best, *, loss: float, epoch: int
-) -> None:
-    """Keeps the weights, whole or not at all.
+def _board_of(run: Path) -> Path:
+    return run / "tensorboard"
 
-    The first ones are kept untrained, so that an interrupt in the first epoch has
-    something to finish the run with.
-    """
-    best.loss, best.epoch = loss, epoch
-    weights = _weights_of(config.run)
-    temporary = weights.with_name("saving.weights.h5")
+
+def _save_weights(run: Path, model: keras.Model) -> None:
+    """Keeps the weights, whole or not at all."""
+    temporary = run / "saving.weights.h5"
     model.save_weights(temporary)
-    temporary.replace(weights)
+    temporary.replace(_weights_of(run))
 
 
 def _report(
@@ -263,7 +303,7 @@ def _report(
 
 
 def _finish(config: TrainConfig, model: keras.Model) -> None:
-    """Takes the best weights, calibrates them and writes the network."""
+    """Takes the best weights, calibrates them and writes the network, last of all."""
     model.load_weights(_weights_of(config.run))
     calibrate(_validation_scores(config, model)).save(config.run)
     with replacing(config.run / "model.keras") as temporary:

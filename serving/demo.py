@@ -15,8 +15,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mri_contrast import Answer, Client, UnreadableScan
+from mri_contrast import Answer, Client, MriContrastError
+from mri_contrast.verdict import UNSURE
 from pipeline.command import run_command
+from pipeline.evaluate import real_scans
 from pipeline.sources import find_scans
 
 _CARRIED = (
@@ -75,8 +77,9 @@ def unseen_scans(fresh: Path) -> Iterator[Unseen]:
         yield Unseen("simulated", fresh / scan.name, scan.contrast)
     real = os.environ.get("MRI_REAL_DATA")
     if real:
-        for scan in find_scans(Path(real) / "manifest.csv", required=()):
-            yield Unseen("real", Path(real) / scan.name, scan.contrast)
+        root = Path(real) if Path(real).is_dir() else Path(real).parent
+        for scan in real_scans(Path(real)):
+            yield Unseen("real", root / scan.name, scan.contrast)
 
 
 def demo(config: DemoConfig) -> None:
@@ -111,11 +114,12 @@ def _identify(console: Console, client: Client, scans: list[Unseen]) -> int | No
     for heading in ("scan", "it is", "verdict", "probability", ""):
         table.add_column(heading)
     version = None
-    counts = {"right": 0, "unsure": 0, "wrong": 0}
+    counts = {"right": 0, "unsure": 0, "wrong": 0, "refused": 0}
     for scan in scans:
         try:
             answer = client.identify(scan.path)
-        except UnreadableScan as error:
+        except MriContrastError as error:
+            counts["refused"] += 1
             table.add_row(scan.path.name, scan.contrast, "refused", "", str(error)[:60])
             continue
         version = answer.model_version
@@ -137,7 +141,7 @@ def _identify(console: Console, client: Client, scans: list[Unseen]) -> int | No
 
 
 def _outcome(scan: Unseen, answer: Answer) -> str:
-    if answer.contrast == "unsure":
+    if answer.contrast == UNSURE:
         return "unsure"
     return "right" if answer.contrast == scan.contrast else "wrong"
 

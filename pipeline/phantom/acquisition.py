@@ -1,7 +1,6 @@
 """The scanner: from an anatomy and a protocol to the voxels that a file would hold."""
 
 import dataclasses
-import functools
 from typing import Final
 
 import numpy as np
@@ -17,7 +16,6 @@ _FWHM_TO_SIGMA: Final = 0.4247  # 1 / (2 sqrt(2 ln 2))
 _PERMUTATIONS: Final[list[tuple[int, int, int]]] = [
     *((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 ]
-_NOISE_LENGTH: Final = 1 << 22
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class Acquisition:
         blur: In-plane Gaussian sigma in voxels.
         bias: (4, 4, 4) logarithm of the coil's sensitivity at spline nodes.
         noise: Standard deviation of each channel, relative to grey matter.
-        noise_start: Where this scan's noise starts in the shared noise.
+        noise_seed: What the noise is drawn from.
         clean_background: The maker's software has set the air to 0.
         stripped: `""`; `"face"`, defaced; `"skull"`, what lies inside the skull is
             left; `"brain"`, the fluid on the brain's surface is gone, too.
@@ -49,7 +47,7 @@ class Acquisition:
     blur: float
     bias: NDArray[np.float32]
     noise: float
-    noise_start: int
+    noise_seed: int
     clean_background: bool
     stripped: str
     gamma: float
@@ -76,7 +74,7 @@ def sample_acquisition(
         blur=float(np.hypot(rng.uniform(0, 0.6), _sigma(protocol.blur_mm, voxel_mm))),
         bias=bias.astype(np.float32),
         noise=float(rng.choice([rng.uniform(0, 0.02), rng.uniform(0.02, 0.08)])),
-        noise_start=int(rng.integers(0, _NOISE_LENGTH)),
+        noise_seed=int(rng.integers(0, 2**63)),
         clean_background=bool(rng.random() < 0.55),
         stripped=str(
             rng.choice(["", "face", "skull", "brain"], p=[0.62, 0.1, 0.1, 0.18])
@@ -169,7 +167,15 @@ def _slabs(
 def receive(
     image: NDArray[np.float32], acquisition: Acquisition
 ) -> NDArray[np.float32]:
-    """Coil bias, slice shading, Rician noise, gamma and a cleaned background."""
+    """Coil bias, slice shading, Rician noise, gamma and a cleaned background.
+
+    Args:
+        image: (i, j, k) float32, signed.
+        acquisition: How it is received.
+
+    Returns:
+        (i, j, k) float32 magnitudes.
+    """
     field = acquisition.bias
     for axis, side in enumerate(image.shape):
         weights = spline_weights(field.shape[axis], side)
@@ -179,31 +185,15 @@ def receive(
         sides = [-1 if axis == acquisition.axis else 1 for axis in range(3)]
         shade = acquisition.shading[: image.shape[acquisition.axis]]
         received *= 1 + shade.reshape(sides)
-    if acquisition.noise:
-        real = received + acquisition.noise * _noise(image.shape, acquisition, 0)
-        imaginary = acquisition.noise * _noise(image.shape, acquisition, 1)
-        received = np.hypot(real, imaginary)
+    rng = np.random.default_rng(acquisition.noise_seed)
+    real, imaginary = (
+        acquisition.noise * rng.standard_normal(image.shape, np.float32)
+        for _ in range(2)
+    )
+    received = np.hypot(received + real, imaginary)
     if acquisition.clean_background:
-        received *= ndimage.uniform_filter(image, 3) > 0.02
-    return np.asarray(np.maximum(received, 0) ** acquisition.gamma, np.float32)
-
-
-@functools.cache
-def _noise_tape() -> NDArray[np.float32]:
-    """Unit normal noise that all scans read from a place of their own: 16 MB."""
-    rng = np.random.default_rng(16)
-    return rng.standard_normal(_NOISE_LENGTH, dtype=np.float32)
-
-
-def _noise(
-    shape: tuple[int, ...], acquisition: Acquisition, channel: int
-) -> NDArray[np.float32]:
-    count = int(np.prod(shape))
-    start = (acquisition.noise_start + channel * _NOISE_LENGTH // 2) % _NOISE_LENGTH
-    tape = np.roll(_noise_tape(), -start) if start + count > _NOISE_LENGTH else None
-    if tape is None:
-        return _noise_tape()[start : start + count].reshape(shape)
-    return np.resize(tape, count).reshape(shape)
+        received *= ndimage.uniform_filter(np.abs(image), 3) > 0.02
+    return np.asarray(received**acquisition.gamma, np.float32)
 
 
 def store(

@@ -63,7 +63,7 @@ class Anatomy:
 
 
 def sample_subject(rng: np.random.Generator) -> Subject:
-    """Draws a subject: size ±12 %, turned ±12°, bent by up to about 8 mm."""
+    """Draws a subject: size ±12 %, turned by at most 15°, bent by up to about 8 mm."""
     tumour = None
     if rng.random() < 0.12:
         side = rng.choice([-1, 1])

@@ -13,23 +13,24 @@ from pipeline.phantom import acquisition, composition, physics, protocols, templ
 _Volume = NDArray[np.float32]
 
 
-def sample_object(rng: np.random.Generator) -> tuple[str, Scan]:
-    """Draws a thing that is no brain.
+def sample_kind(rng: np.random.Generator) -> str:
+    """Draws what kind of thing it is: the first draw of `sample_object`."""
+    return str(rng.choice(list(_OBJECTS)))
+
+
+def sample_object(rng: np.random.Generator) -> Scan:
+    """Draws a scan of a thing that is no brain.
 
     Args:
         rng: Where the draw comes from; the same state gives the same scan.
-
-    Returns:
-        What it is, and the scan.
     """
-    name = str(rng.choice(list(_OBJECTS)))
-    image, spacing = _OBJECTS[name](rng)
+    image, spacing = _OBJECTS[sample_kind(rng)](rng)
     contrast = str(rng.choice(["T1", "T2", "FLAIR", "other"]))
     protocol = protocols.sample_protocol(contrast, rng)
     taken = acquisition.sample_acquisition(protocol, 1.5, rng)
-    image = image / max(float(image.max()), 1e-6)
+    image = image / max(float(np.abs(image).max()), 1e-6)
     image = acquisition.receive(image.astype(np.float32), taken)
-    return name, acquisition.store(image, spacing, taken)
+    return acquisition.store(image, spacing, taken)
 
 
 def _grid(sides: tuple[int, int, int]) -> list[_Volume]:

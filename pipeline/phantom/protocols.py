@@ -22,7 +22,8 @@ class Protocol:
     Attributes:
         family: What the sequence is called, for example `T1/mprage`.
         contrast: The class it belongs to.
-        signal: Brightness of each of `physics.TISSUES`, grey matter about 1.
+        signal: Signed signal of each of `physics.TISSUES`, grey matter 1. Tissues of
+            opposite sign cancel where they share a voxel.
         volumetric: Isotropic 3-D voxels rather than thick slices.
         gadolinium: After contrast agent.
         blur_mm: Loss of sharpness (full width at half maximum) by the sequence.
@@ -144,7 +145,7 @@ def _short_inversion(draw: _Draw) -> NDArray[np.float64]:
 
 def _inverted(draw: _Draw) -> NDArray[np.float64]:
     make = _NORMAL[draw.rng.integers(len(_NORMAL))]
-    signal = make(draw)
+    signal = np.abs(make(draw))
     return np.asarray(np.quantile(signal, 0.9) * 1.05 - signal).clip(0)
 
 
@@ -217,7 +218,7 @@ def sample_protocol(contrast: str, rng: np.random.Generator) -> Protocol:
         rng: Where the draw comes from; the same state gives the same protocol.
 
     Returns:
-        A protocol whose grey matter has brightness 1, where it has any.
+        A protocol whose grey matter has signal 1, where it has any.
     """
     families = _FAMILIES[contrast]
     shares = np.array([family.share for family in families.values()])
@@ -228,7 +229,7 @@ def sample_protocol(contrast: str, rng: np.random.Generator) -> Protocol:
         signal = _sample_signal(family, rng, gadolinium=gadolinium)
         if _plausible(contrast, signal):
             break
-    reference = signal[physics.GREY] or signal.max()
+    reference = signal[physics.GREY] or np.abs(signal).max()
     return Protocol(
         family=f"{contrast}/{name}",
         contrast=contrast,
@@ -240,7 +241,7 @@ def sample_protocol(contrast: str, rng: np.random.Generator) -> Protocol:
 
 
 _TRIES: Final = 20
-"""A draw is repeated until it shows its contrast; fewer than 1 in 4 does not."""
+"""A draw is repeated until it shows its contrast; at most 3 in 10 do not."""
 
 
 def _sample_signal(
@@ -258,7 +259,7 @@ def _sample_signal(
 
 def _plausible(contrast: str, signal: NDArray[np.float64]) -> bool:
     """Whether a technician would pass the image as this contrast."""
-    white, grey, fluid = signal[[physics.WHITE, physics.GREY, physics.FLUID]]
+    white, grey, fluid = np.abs(signal[[physics.WHITE, physics.GREY, physics.FLUID]])
     match contrast:
         case "T1":
             return bool(white > 1.03 * grey and fluid < 0.8 * grey)

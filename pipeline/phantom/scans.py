@@ -77,7 +77,7 @@ class PhantomScan:
     def source(self) -> str:
         """The protocol's family, for example `phantom/FLAIR/slices`."""
         if self.kind == "object":
-            return "phantom/object"
+            return f"phantom/object/{objects.sample_kind(self._rng('object'))}"
         return f"phantom/{self.protocol().family}"
 
     def protocol(self) -> Protocol:
@@ -102,7 +102,7 @@ class PhantomScan:
     def read(self) -> Scan:
         """Renders the scan: 0.1 s, and 0.4 s more for the first of a subject."""
         if self.kind == "object":
-            return objects.sample_object(self._rng("object"))[1]
+            return objects.sample_object(self._rng("object"))
         head = _rendered(self.seed, self.index // SCANS_PER_SUBJECT)
         return acquire(head, self.protocol(), self.acquisition())
 

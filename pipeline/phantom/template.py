@@ -10,6 +10,7 @@ that weighs (how sharp, how thick, how atrophied) is decided for each subject by
 import dataclasses
 import functools
 import hashlib
+import logging
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -43,6 +44,8 @@ EYE, ORBIT, AIRWAY, CORD, CORD_FLUID, VERTEBRA, DISC, VENTRICLE, AIR = range(
 )
 CODES: Final = AIR + 1
 
+_log = logging.getLogger(__name__)
+
 _LOWER_MARGIN = 70
 _FRONT_MARGIN = 20
 _SKULL_BASE_MM = 6.0
@@ -66,22 +69,23 @@ class Template:
 
 @functools.cache
 def load_template() -> Template:
-    """Loads the head from the user's cache folder, or builds it: 10 s, once."""
+    """Loads the head from the user's cache folder, or builds it: 10 s, once.
+
+    The cache is `$XDG_CACHE_HOME/mri-contrast`, by default `~/.cache/mri-contrast`;
+    where it cannot be written, every process builds the head for itself.
+    """
     path = _cache_folder() / f"head-{_digest()}.npz"
-    if not path.is_file():
-        built = _build()
+    if path.is_file():
+        with np.load(path) as stored:
+            x, y, z = stored["origin"].tolist()
+            return Template(stored["codes"], stored["ventricle_mm"], (x, y, z))
+    built = _build()
+    try:
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                codes=built.codes,
-                ventricle_mm=built.ventricle_mm,
-                origin=built.origin,
-            )
-    with np.load(path) as stored:
-        origin = tuple(float(offset) for offset in stored["origin"])
-        return Template(
-            stored["codes"], stored["ventricle_mm"], (origin[0], origin[1], origin[2])
-        )
+            np.savez(file, **dataclasses.asdict(built))
+    except OSError as error:
+        _log.warning("the head cannot be kept in %s: %s", path.parent, error.strerror)
+    return built
 
 
 def _cache_folder() -> Path:

@@ -111,6 +111,62 @@ def test_a_signal_leaves_the_best_network_and_says_where(
     assert load_run(run).classes[0] == "T1"
 
 
+def test_a_stop_before_anything_was_learnt_keeps_nothing_and_says_so(
+    shards: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pipeline.train", "--shards", shards[0]),
+            *("--run", tmp_path / "run", "--batch-size", "8"),
+        ],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()  # the summary: the loop is about to start
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert not (tmp_path / "run" / "model.keras").exists()
+    assert b"Traceback" not in errors
+
+
+def test_a_setting_that_cannot_work_leaves_a_finished_run_alone(
+    shards: tuple[Path, Manifest], run: Path
+) -> None:
+    before = sorted(path.name for path in run.iterdir())
+    with pytest.raises(ValueError, match="batch_size"):
+        train(config(shards[0], run, batch_size=10**6))
+    assert sorted(path.name for path in run.iterdir()) == before
+    assert load_run(run).hyper["filters"] == [4, 4]
+
+
+def test_training_again_forgets_what_was_measured_before(
+    shards: tuple[Path, Manifest], run: Path
+) -> None:
+    evaluate(EvaluateConfig(run=run))
+    train(config(shards[0], run, seed=5, epochs=1))
+    assert load_run(run).metrics == {}
+
+
+def test_a_loss_that_is_no_number_ends_the_training(
+    shards: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="lower --learning-rate"):
+        train(config(shards[0], tmp_path / "run", learning_rate=1e30, epochs=5))
+
+
+def test_a_flipped_byte_in_a_shard_is_named_damage(
+    shards: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    shard = shards[0] / shards[1].of_split("train")[0].file
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(ValueError, match=r"damaged.*make shards"):
+        train(config(shards[0], tmp_path / "run"))
+
+
 def test_training_on_missing_shards_says_what_to_do(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "pipeline.train", "--shards", tmp_path / "none"],
@@ -127,6 +183,14 @@ def test_training_on_missing_shards_says_what_to_do(tmp_path: Path) -> None:
 def test_a_senseless_setting_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         TrainConfig(**{name: 0})
+
+
+@pytest.mark.parametrize("name", ["calibration.json", "config.json", "model.keras"])
+def test_a_damaged_run_is_named(run: Path, name: str) -> None:
+    content = (run / name).read_bytes()
+    (run / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="damaged"):
+        load_run(run)
 
 
 def test_an_unfinished_run_says_what_to_do(tmp_path: Path) -> None:

@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.phantom import physics, template
-from pipeline.phantom.composition import (
-    FOLDS,
-    Composition,
-    fractions,
-    sample_composition,
-)
+from pipeline.phantom.composition import FOLDS, fractions, sample_composition
 
 
 def composed(seed: int = 0, **changes: float) -> np.ndarray:
@@ -52,9 +47,3 @@ def test_scalp_layers_follow_each_other_outwards() -> None:
     assert order[0] == "fluid"
     assert order[-3:] == ["fat", "muscle", "air"]
     assert "bone" in order
-
-
-def test_a_composition_keeps_its_band_count() -> None:
-    composition = sample_composition(np.random.default_rng(3))
-    assert isinstance(composition, Composition)
-    assert len(composition.bands) == template.SOFT_BANDS

@@ -31,7 +31,7 @@ def test_the_null_time_makes_fluid_black(tr: float) -> None:
     values = tissues()
     ti = physics.fluid_null(values, tr)
     signal = physics.inversion_recovery(values, tr=tr, te=100, ti=ti)
-    assert signal[FLUID] < 1e-6
+    assert abs(signal[FLUID]) < 1e-6
     assert signal[GREY] > 0.05
 
 
@@ -56,3 +56,9 @@ def test_gadolinium_brightens_mucosa_and_spares_the_brain() -> None:
     assert enhanced[MUCOSA] > 1.2 * plain[MUCOSA]
     assert enhanced[WHITE] == plain[WHITE]
     assert enhanced[FAT] == plain[FAT]
+
+
+def test_tissue_before_its_null_has_the_opposite_sign() -> None:
+    values = tissues()
+    signal = physics.inversion_recovery(values, tr=3000, te=20, ti=500)
+    assert signal[FAT] > 0 > signal[FLUID]
