@@ -14,6 +14,9 @@ SUBJECTS ?= 400
 ARGS ?=
 SYSTEM_PYTHON ?= python3.11
 
+# Where RUN= is not given, what reads a run takes the newest finished one.
+NAMED_RUN = $(if $(filter-out file,$(origin RUN)),--run "$(RUN)")
+
 # `make train PYTHON=python3` uses that interpreter and builds no environment.
 ifdef PYTHON
 READY :=
@@ -47,27 +50,27 @@ phantom: $(READY) ## Write simulated scans as NIfTI, to look at
 	$(PYTHON) -m pipeline.phantom $(ARGS)
 
 shards: $(READY) ## Turn scans into shards: DATA= a folder or CSV, or SUBJECTS= simulated ones
-	$(PYTHON) -m pipeline.shards --out $(SHARDS) $(if $(DATA),--data $(DATA),--phantom $(SUBJECTS)) $(ARGS)
+	$(PYTHON) -m pipeline.shards --out "$(SHARDS)" $(if $(DATA),--data "$(DATA)",--phantom $(SUBJECTS)) $(ARGS)
 
 train: $(READY) ## Train on SHARDS= into RUN=
-	$(PYTHON) -m pipeline.train --shards $(SHARDS) --run $(RUN) $(ARGS)
+	$(PYTHON) -m pipeline.train --shards "$(SHARDS)" --run "$(RUN)" $(ARGS)
 
-evaluate: $(READY) ## Measure RUN= on its test split, and on MRI_REAL_DATA where it is set
-	$(PYTHON) -m pipeline.evaluate --run $(RUN) $(ARGS)
+evaluate: $(READY) ## Measure RUN= (or the newest) on its test split, and on MRI_REAL_DATA where it is set
+	$(PYTHON) -m pipeline.evaluate $(NAMED_RUN) $(ARGS)
 
 predict: $(READY) ## Identify SCAN= in process, without a server
 	@test -n "$(SCAN)" || { echo "error: no scan named; make predict SCAN=upload.nii.gz" >&2; exit 2; }
-	@$(PYTHON) -m pipeline.predict --scan "$(SCAN)" $(if $(filter-out file,$(origin RUN)),--run $(RUN)) $(ARGS)
+	@$(PYTHON) -m pipeline.predict --scan "$(SCAN)" $(NAMED_RUN) $(ARGS)
 
 tune: $(READY) ## Search depth, widths, dropout and learning rate on SHARDS=
-	$(PYTHON) -m tuner.search --shards $(SHARDS) $(ARGS)
+	$(PYTHON) -m tuner.search --shards "$(SHARDS)" $(ARGS)
 
 k8s: ## Render the manifests (needs kubectl 1.30 or later)
 	@command -v kubectl >/dev/null || { echo "error: kubectl is not installed; python3.11 .ci/install-kubectl build/tools unpacks one" >&2; exit 2; }
 	@kubectl kustomize k8s/serving/overlays/local
 
-publish: $(READY) ## Export RUN= into the registry, gated
-	$(PYTHON) -m serving.export --run $(RUN) $(ARGS)
+publish: $(READY) ## Export RUN= (or the newest) into the registry, gated
+	$(PYTHON) -m serving.export $(NAMED_RUN) $(ARGS)
 
 promote: $(READY) ## Make VERSION= the stable one
 	@test -n "$(VERSION)" || { echo "error: no version named; make promote VERSION=2 (make versions lists them)" >&2; exit 2; }
@@ -98,5 +101,5 @@ lint: $(READY) ## Check format, style and types
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 
-clean: ## Remove what the commands made, but not .venv
-	rm -rf data runs models build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## Remove caches and what make bench and make demo made; runs and models stay
+	rm -rf build data/bench data/demo data/shards/demo runs/train/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis "$${XDG_CACHE_HOME:-$$HOME/.cache}/mri-contrast"
