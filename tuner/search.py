@@ -126,7 +126,10 @@ def search(config: SearchConfig) -> int:
             f"start search {config.name} again"
         ) from error
     tuner.record_winner()
-    _log.info("done: %s", config.folder / "winner.json")
+    _log.info(
+        "done: %s; next: the command in it trains the winner from scratch",
+        config.folder / "winner.json",
+    )
     return 0
 
 
