@@ -162,7 +162,7 @@ def build(scans: Sequence[LabelledScan], config: ShardsConfig) -> Manifest:
                 rejected = sum(len(part.rejected) for part in parts.values())
                 advance(len(job.scans), rejected=rejected)
                 if rejected > limit:
-                    raise _too_many(config, parts.values(), len(scans))
+                    raise _too_many(config, jobs, parts, len(scans))
     finally:
         _write_rejected(config.out, parts.values())
     manifest = _manifest(jobs, parts, config)
@@ -228,13 +228,17 @@ def _write_rejected(folder: Path, parts: Iterable[Part]) -> None:
         writer.writerows(rows)
 
 
-def _too_many(config: ShardsConfig, parts: Iterable[Part], total: int) -> ValueError:
-    rejected = [row for part in parts for row in part.rejected]
+def _too_many(
+    config: ShardsConfig, jobs: Sequence[Job], parts: dict[str, Part], total: int
+) -> ValueError:
+    rejected = [row for part in parts.values() for row in part.rejected]
+    done = sum(len(job.scans) for job in jobs if job.file in parts)
     name, reason = rejected[0]
     return ValueError(
-        f"{len(rejected)} of {total} scans cannot be used, more than "
-        f"{config.max_rejected:.0%}; first {name}: {reason}; all are in "
-        f"{config.out / REJECTED}; repair or remove them, or raise --max-rejected"
+        f"{len(rejected)} of the first {done} scans cannot be used, more than "
+        f"{config.max_rejected:.0%} of all {total}; first {name}: {reason}; "
+        f"{config.out / REJECTED} has those found so far; repair or remove them, or "
+        "raise --max-rejected"
     )
 
 

@@ -247,7 +247,7 @@ def test_too_many_rejected_stop_the_build(
     command = ["--data", str(class_folders), "--out", str(out), "--workers", "1"]
     assert main(command) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "of 52 scans cannot be used, more than 5%" in line
+    assert "scans cannot be used, more than 5% of all 52" in line
     assert "rejected.csv; repair or remove them" in line
     assert not (out / "manifest.json").exists()
     assert len(rejected(out)) >= 3

@@ -119,14 +119,15 @@ def find_window(voxels: NDArray[np.generic]) -> Window:
         UnreadableScan: All voxels are equal, or none is finite.
     """
     strides = [-(-side // SAMPLE_SIDE) for side in voxels.shape]
-    sample = voxels[:: strides[0], :: strides[1], :: strides[2]].astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is not finite
+        sample = voxels[:: strides[0], :: strides[1], :: strides[2]].astype(np.float32)
     finite = np.isfinite(sample)
     if not finite.any():
         raise UnreadableScan("the scan holds no finite voxel; export it again")
     sample = np.where(finite, sample, sample[finite].min())
     low = _quantile(sample, LOW_QUANTILE)
     above = np.maximum(sample - low, 0)
-    head = above > above.mean() / 2
+    head = above > above.mean(dtype=np.float64) / 2
     if not head.any():
         raise UnreadableScan("the scan is blank: its voxels are all equal")
     extent = [_inner_extent(head, axis) for axis in range(3)]
