@@ -27,13 +27,15 @@ class Job:
         folder: Where to.
         file: Name of the shard.
         split: The split it belongs to.
-        origin: What the build was configured with; shuffles the slices, too.
+        seed: Shuffles the slices within the shard.
+        origin: What the build was configured with; another origin, another shard.
         scans: What goes into it.
     """
 
     folder: Path
     file: str
     split: str
+    seed: int
     origin: str
     scans: tuple[LabelledScan, ...]
 
@@ -82,7 +84,7 @@ def write_shard(job: Job) -> Part:
         label = CLASSES.index(scan.contrast)
         tags = (label, scan.subject, scan.source, scan.name)
         kept.extend(records.Record(image, *tags) for image in slices)
-    random.Random(f"{job.origin}:{job.file}").shuffle(kept)
+    random.Random(f"{job.seed}:{job.file}").shuffle(kept)
     path = job.folder / job.file
     with replacing(path) as temporary:
         records.write(temporary, kept)

@@ -70,7 +70,9 @@ class Manifest:
         """
         shards = tuple(shard for shard in self.shards if shard.split == split)
         if not sum(shard.records for shard in shards):
-            filled = [name for name, counts in self.slices.items() if any(counts)]
+            filled = [
+                name for name, counts in self.slices.items() if any(counts.values())
+            ]
             raise ValueError(
                 f"the shards hold no {split!r} slices, only {', '.join(filled)}; "
                 "build them from more subjects or with another share"

@@ -12,7 +12,9 @@ _SUFFIX: Final = re.compile(r"(\.nii)?\.[A-Za-z]{2,5}$", re.IGNORECASE)
 _NAMES: Final = (
     re.compile(r"(?P<contrast>[^_]+)_(?P<subject>.+)_\d+"),  # T1_497_3, the study's
     re.compile(r"(?P<subject>.+)[-_](?P<contrast>[^-_]+)"),  # IXI002-Guys-0828-T1
+    re.compile(r"(?P<subject>.+)[-_](?P<contrast>[^-_]+)[-_]\D{0,6}\d+"),  # s12_T1_004
 )
+_SLICE: Final = re.compile(r"(.+?)[-_](?:slice|sl|z)[-_]?\d+", re.IGNORECASE)
 _BIDS_SUBJECT: Final = re.compile(r"(sub-[A-Za-z0-9]+)(_|$)")
 
 
@@ -23,7 +25,8 @@ def subject_of(name: str) -> str:
         name: A file name such as `T1_497_3.png` or `sub-01_ses-2_T1w.nii.gz`.
 
     Returns:
-        `497`, `sub-01`; the stem without `.nii.gz` for all other names.
+        `497`, `sub-01`; `p1` for `p1_T1_004.png` and `p1_slice05.png`; the stem
+        without `.nii.gz` for all other names.
     """
     stem = _SUFFIX.sub("", name)
     if match := _BIDS_SUBJECT.match(stem):
@@ -32,6 +35,8 @@ def subject_of(name: str) -> str:
         match = pattern.fullmatch(stem)
         if match and _names_contrast(match["contrast"]):
             return match["subject"]
+    if match := _SLICE.fullmatch(stem):
+        return match[1]
     return stem
 
 

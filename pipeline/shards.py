@@ -97,7 +97,9 @@ class ShardsConfig:
         """Returns what decides the content: all but where and by how many hands."""
         content = dataclasses.asdict(self)
         del content["out"], content["workers"]
-        content["data"] = None if self.data is None else str(self.data)
+        # Neither where the data lie nor how much may be rejected changes a byte.
+        del content["max_rejected"]
+        content["data"] = None if self.data is None else self.data.resolve().name
         content["phantom_code"] = None if self.phantom is None else _phantom_code()
         return content
 
@@ -132,7 +134,7 @@ def plan(scans: Sequence[LabelledScan], config: ShardsConfig) -> list[Job]:
             file = f"{split}-{index:05d}-of-{total:05d}.tfrecord"
             share = (by_subject[subject] for subject in subjects[index::total])
             members_here = tuple(itertools.chain.from_iterable(share))
-            jobs.append(Job(config.out, file, split, origin, members_here))
+            jobs.append(Job(config.out, file, split, config.seed, origin, members_here))
     return jobs
 
 

@@ -37,6 +37,9 @@ SPLIT_FOLDERS: Final = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 
+_ALL_APART: Final = 20
+"""So many scans of as many people are worth a question."""
+
 _IMAGES: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nii", ".nii.gz")
 _NO_SCANS: Final = (
     *(".json", ".txt", ".md", ".csv", ".tsv", ".html", ".xml", ".pdf"),
@@ -135,6 +138,12 @@ def find_scans(root: Path, *, required: Sequence[str] = ACCEPTED) -> list[Labell
         raise ValueError(
             f"{root} ({layout}) holds no {' and no '.join(missing)} scan, only {found};"
             f" add scans of each of {', '.join(required)}"
+        )
+    if len(scans) > _ALL_APART and len({scan.subject for scan in scans}) == len(scans):
+        _log.warning(
+            "no two of the %d scans share a subject; if some are of one person, they "
+            "may land in different splits: name subjects in a CSV (docs/train.md)",
+            len(scans),
         )
     if not counts["other"]:
         _log.warning(
@@ -269,4 +278,5 @@ def _visible(folder: Path, *, folders: bool = False) -> list[Path]:
         for path in folder.iterdir()
         if not path.name.startswith((".", "__MACOSX"))
         and (path.is_dir() if folders else path.suffix.lower() not in _NO_SCANS)
+        and not (path.suffix == ".img" and path.with_suffix(".hdr").is_file())
     )

@@ -7,9 +7,11 @@ from pipeline.files import sync
 
 
 def append(path: Path, line: str) -> None:
-    """Adds one line to a file."""
-    with path.open("a") as file:
-        file.write(line + "\n")
+    """Adds one line to a file, apart from one that a crash left unfinished."""
+    with path.open("ab+") as file:
+        if file.tell() and file.seek(-1, os.SEEK_END) >= 0 and file.read() != b"\n":
+            file.write(b"\n")
+        file.write(line.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 

@@ -80,8 +80,8 @@ class Registry:
         path = self.root / "registry.jsonl"
         if not path.is_file():
             return []
-        entries = (json.loads(line) for line in path.read_text().splitlines())
-        return [entry for entry in entries if entry["model"] == self.name]
+        entries = map(_entry, path.read_text().splitlines())
+        return [entry for entry in entries if entry and entry["model"] == self.name]
 
     def publish(self, prepared: Path, reason: str = "") -> int:
         """Moves a complete SavedModel in as the next version; serves nothing new.
@@ -155,11 +155,20 @@ class Registry:
         everything = json.loads(path.read_text()) if path.is_file() else {}
         everything.setdefault(self.name, {})[label] = version
         write_json(path, everything)
-        with replacing(self.root / "models.config") as temporary:
-            temporary.write_text(models_config(self))
+        self._render()
         self._record(
             action, version=version, label=label, replaces=before, reason=reason
         )
+
+    def _render(self) -> None:
+        """Makes `models.config` follow `labels.json`, which is the truth."""
+        path = self.root / "models.config"
+        if not self.labels():
+            return
+        wanted = models_config(self)
+        if not path.is_file() or path.read_text() != wanted:
+            with replacing(path) as temporary:
+                temporary.write_text(wanted)
 
     def _record(self, action: str, **what: Any) -> None:
         entry = {
@@ -177,17 +186,30 @@ class Registry:
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            self._render()  # a crash may have come between a label and its config
             yield
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
         """A folder beside the versions to prepare the next one in; removed after."""
+        for left in self.root.glob(".preparing-*"):
+            if not Path(f"/proc/{left.name.split('-')[1]}").exists():
+                shutil.rmtree(left, ignore_errors=True)  # its process was killed
         path = self.root / f".preparing-{os.getpid()}-{os.urandom(4).hex()}"
         path.mkdir(parents=True)
         try:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    """An entry of the history; None for a line that a crash left unfinished."""
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return entry
 
 
 def models_config(

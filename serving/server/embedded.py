@@ -66,8 +66,11 @@ class EmbeddedServer:
             OSError: A port is taken.
         """
         self._models.start()
-        grpc_port = self._open_grpc()
-        rest_port = self._open_rest()
+        try:
+            grpc_port, rest_port = self._open_grpc(), self._open_rest()
+        except OSError:
+            self.stop()  # the first port must not answer where the second is taken
+            raise
         if self._config.file_system_poll_wait_seconds > 0:
             self._every(self._config.file_system_poll_wait_seconds, self._models.update)
         if (
@@ -168,6 +171,8 @@ class EmbeddedServer:
                     work()
                 except OSError as error:  # the disk may be back by the next time
                     _log.error("could not look for versions: %s", error.strerror)
+                except Exception:  # a thread that ended would follow no promotion
+                    _log.exception("could not look for versions")
 
         self._run(repeat)
 

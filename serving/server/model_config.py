@@ -3,13 +3,16 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.server.errors import NothingToServeError
 from serving.server.flags import ServerConfig
+
+_VERSION_LIMIT: Final = 2**63
+"""Versions are int64 in every message."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class ModelConfig:
         return {
             int(child.name): child
             for child in sorted(self.base_path.iterdir())
-            if child.name.isdecimal()
+            if child.name.isdecimal() and int(child.name) < _VERSION_LIMIT
         }
 
     def aspired(self) -> set[int]:

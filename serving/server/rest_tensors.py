@@ -120,7 +120,10 @@ def _bytes(alias: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_bytes(alias, each) for each in value]
     if isinstance(value, str):
-        return value.encode()
+        try:
+            return value.encode()
+        except UnicodeEncodeError:
+            raise invalid(f"{alias}: a string holds half a surrogate pair") from None
     if _is_base64(value):
         try:
             return base64.b64decode(value["b64"], validate=True)

@@ -191,3 +191,16 @@ def test_a_file_name_that_is_no_text_is_printed_as_it_is(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(odd + b"\n")
+
+
+def test_that_only_the_first_volume_was_used_is_said(
+    server: str,
+    nifti: Callable[..., Path],
+    volume: np.ndarray,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scan = str(nifti(np.stack([volume, volume], axis=-1)))
+    assert main(["identify", scan, "--server", server, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert list(json.loads(out)) == FIELDS
+    assert err == f"mri-contrast: {scan}: 4-D: first of 2 volumes used\n"

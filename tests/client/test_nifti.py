@@ -176,3 +176,16 @@ def test_an_unknown_unit_of_length_counts_as_millimetres(
     raw = bytearray(gzip.decompress(nifti(volume).read_bytes()))
     raw[123] = 4  # xyzt_units: no unit has this code
     assert read_scan(bytes(raw)).spacing == pytest.approx((1, 1, 1))
+
+
+@pytest.mark.parametrize("start", [1e30, 1e19, 1e13, 1e8, 12.0, -5.0, np.nan])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_damaged_offset_of_the_voxels_is_refused(
+    nifti: Write, volume: np.ndarray, tmp_path: Path, start: float, packed: bool
+) -> None:
+    raw = bytearray(gzip.decompress(nifti(volume).read_bytes()))
+    raw[108:112] = np.array([start], "<f4").tobytes()
+    path = tmp_path / "damaged.nii"
+    path.write_bytes(gzip.compress(raw) if packed else raw)
+    with pytest.raises(UnreadableScan, match=r"begin at byte|makes no sense"):
+        read_scan(path)

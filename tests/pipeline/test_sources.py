@@ -162,6 +162,11 @@ def test_bids_suffixes_become_classes(
         ("1.2.840.113619.2", "1.2.840.113619.2"),
         ("IM0001", "IM0001"),
         ("week_3_1.png", "week_3_1"),
+        ("patient1_slice05.png", "patient1"),
+        ("patient1-z-12.png", "patient1"),
+        ("sub12_T1_004.png", "sub12"),
+        ("IXI002_T1_12.png", "IXI002"),
+        ("IXI002_flair_s12.png", "IXI002"),
     ],
 )
 def test_subject_comes_from_the_name_where_it_says_one(name: str, subject: str) -> None:
@@ -218,3 +223,17 @@ def test_folders_beside_split_folders_are_refused(tmp_path: Path) -> None:
     touch(tmp_path / "train" / "T1" / "a.png", tmp_path / "T2" / "a.png")
     with pytest.raises(ValueError, match=r"mixes split folders \(train\) with T2"):
         find_scans(tmp_path)
+
+
+def test_a_pair_of_header_and_voxels_is_one_scan(tmp_path: Path) -> None:
+    touch(tmp_path / "T1" / "a.hdr", tmp_path / "T1" / "a.img", tmp_path / "T1/b.img")
+    names = [scan.name for scan in find_scans(tmp_path, required=("T1",))]
+    assert names == ["T1/a.hdr", "T1/b.img"]
+
+
+def test_many_scans_of_as_many_subjects_are_questioned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    touch(*(tmp_path / "T1" / f"scan{n}.png" for n in range(21)))
+    find_scans(tmp_path, required=("T1",))
+    assert "no two of the 21 scans share a subject" in caplog.text

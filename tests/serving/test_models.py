@@ -1,6 +1,7 @@
 """Versions that appear, vanish and fail, as a running server meets them."""
 
 import shutil
+import socket
 import threading
 from pathlib import Path
 
@@ -99,6 +100,7 @@ def test_a_base_path_that_is_gone_unloads_nothing(base):
 def test_names_that_are_no_numbers_are_no_versions(base, adders):
     shutil.copytree(adders / "3", base / ".preparing-3")
     (base / "notes.txt").write_text("ours")
+    shutil.copytree(adders / "3", base / ("9" * 30))
     assert answering(started(ModelConfig("adder", base))) == 1
 
 
@@ -274,3 +276,49 @@ def test_a_version_that_appears_is_served_without_a_failed_call(base, adders):
         while 2.0 not in answers:  # bounded by the test's time limit
             answers.add(predict(request).outputs["y"].float_val[0])
         assert answers == {1.0, 2.0}
+
+
+def test_a_taken_rest_port_closes_the_other_one_again(base):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        socket.create_server(("127.0.0.1", 0)) as probe,
+    ):
+        free = probe.getsockname()[1]
+        probe.close()
+        server = EmbeddedServer(
+            ServerConfig(
+                port=free,
+                rest_api_port=taken.getsockname()[1],
+                model_name="adder",
+                model_base_path=base,
+            )
+        )
+        with pytest.raises(OSError, match="--rest_api_port"):
+            server.start()
+    with socket.create_server(("127.0.0.1", free)):
+        pass  # free again
+
+
+def test_looking_for_versions_survives_what_nobody_expected(base, monkeypatch, caplog):
+    seen = threading.Event()
+    look, looks = Models.update, []
+
+    def failing_once(models):
+        look(models)
+        looks.append(1)
+        if len(looks) == 2:  # the first look is the start's
+            raise RuntimeError("nobody expected this")
+        if len(looks) == 3:
+            seen.set()
+
+    config = ServerConfig(
+        port=0,
+        rest_api_port=None,
+        model_name="adder",
+        model_base_path=base,
+        file_system_poll_wait_seconds=0.01,
+    )
+    monkeypatch.setattr(Models, "update", failing_once)
+    with EmbeddedServer(config):
+        assert seen.wait(30)
+    assert "could not look for versions" in caplog.text

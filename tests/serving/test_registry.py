@@ -163,3 +163,34 @@ def test_commands_without_a_version_say_what_to_do(tmp_path, arguments):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_config_that_a_crash_left_behind_the_labels_is_made_good(tmp_path):
+    publish(tmp_path, 2)
+    wanted = (tmp_path / "models.config").read_text()
+    (tmp_path / "models.config").write_text("")  # killed between label and config
+    publish(tmp_path)
+    assert (tmp_path / "models.config").read_text() == wanted
+
+
+def test_a_line_that_a_crash_cut_short_is_passed_over(tmp_path):
+    publish(tmp_path)
+    with (tmp_path / "registry.jsonl").open("a") as file:
+        file.write('{"model": "mri_con')
+    assert publish(tmp_path) == [2]
+    registry = Registry(tmp_path)
+    registry.promote(2)
+    assert registry.rollback() == 1
+    assert [entry["action"] for entry in registry.history()][-2:] == [
+        "promote",
+        "rollback",
+    ]
+
+
+def test_what_a_killed_export_left_is_removed(tmp_path):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    left = tmp_path / f".preparing-{killed.pid}-00000000"
+    (left / "model").mkdir(parents=True)
+    publish(tmp_path)
+    assert not left.exists()

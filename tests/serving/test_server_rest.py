@@ -125,3 +125,9 @@ def test_a_body_that_is_no_json_is_refused(serving):
         answer = serving.rest.post(PREDICT, content=content)
         assert answer.status_code == 400
         assert "JSON Parse error" in answer.json()["error"]
+
+
+def test_half_a_surrogate_pair_is_refused(serving):
+    body = b'{"signature_name": "encoded", "instances": ["\\ud800"]}'
+    answer = serving.rest.post(PREDICT, content=body)
+    assert (answer.status_code, "surrogate" in answer.json()["error"]) == (400, True)

@@ -18,6 +18,8 @@ from mri_contrast.errors import UnreadableScan
 # Inflating in pieces of this size is 20 % faster than gzip.open, and stops after
 # the first volume of a long 4-D file.
 _PIECE = 2**17
+# Header extensions lie before the voxels; a damaged offset would ask for terabytes.
+_LATEST_START = 2**24
 _MM = {"meter": 1e3, "micron": 1e-3}
 
 
@@ -43,10 +45,15 @@ def read_nifti(entry: Entry) -> Scan:
         shape, dtype = _first_volume(header)
         start = int(header.get_data_offset())
         slope, intercept = header.get_slope_inter()
+    if not size <= start <= _LATEST_START:
+        raise UnreadableScan(
+            f"its header says that the voxels begin at byte {start}; convert the scan "
+            "again, for example with dcm2niix"
+        )
     end = start + math.prod(shape) * dtype.itemsize
     with reading(), entry.open() as stream:
         content = _inflate(stream, end) if packed else stream.read(end)
-    if start < size or len(content) < end:
+    if len(content) < end:
         raise UnreadableScan(
             f"the file is cut short: {len(content)} of {end} bytes; copy it again"
         )

@@ -225,7 +225,10 @@ def _rows(
             continue
         for part in parts:
             try:
-                yield _row(path, part, client.identify(part.read())), None
+                answer = client.identify(part.read())
+                for note in answer.notes:
+                    _complain(f"{path}: {note}")
+                yield _row(path, part, answer), None
             except MriContrastError as error:
                 yield Row(path, part.name, error=str(error)), error
 
