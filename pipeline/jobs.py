@@ -78,6 +78,7 @@ def write_shard(job: Job) -> Part:
     for scan in job.scans:
         try:
             slices = mri_contrast.slices.cut(scan.read())
+        # No MemoryError: what a machine lacks must not decide a shard's bytes.
         except (UnreadableScan, OSError) as error:
             rejected.append((scan.name, " ".join(str(error).split())))
             continue

@@ -10,7 +10,8 @@ _SUFFIX: Final = re.compile(r"(\.nii)?\.[A-Za-z]{2,5}$", re.IGNORECASE)
 """Letters only: the end of a DICOM identifier such as `1.2.840.113` is no suffix."""
 
 _NAMES: Final = (
-    re.compile(r"(?P<contrast>[^_]+)_(?P<subject>.+)_\d+"),  # T1_497_3, the study's
+    # T1_497_3, the study's; T1_497_slice03
+    re.compile(r"(?P<contrast>[^_]+)_(?P<subject>.+?)_((slice|sl|z)[-_]?)?\d+", re.I),
     re.compile(r"(?P<subject>.+)[-_](?P<contrast>[^-_]+)"),  # IXI002-Guys-0828-T1
     re.compile(r"(?P<subject>.+)[-_](?P<contrast>[^-_]+)[-_]\D{0,6}\d+"),  # s12_T1_004
 )

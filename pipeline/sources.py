@@ -278,5 +278,13 @@ def _visible(folder: Path, *, folders: bool = False) -> list[Path]:
         for path in folder.iterdir()
         if not path.name.startswith((".", "__MACOSX"))
         and (path.is_dir() if folders else path.suffix.lower() not in _NO_SCANS)
-        and not (path.suffix == ".img" and path.with_suffix(".hdr").is_file())
+        and not _has_header(path)
     )
+
+
+def _has_header(path: Path) -> bool:
+    """Tells whether a file holds the voxels of the header beside it."""
+    for voxels, header in ((".img", ".hdr"), (".IMG", ".HDR"), (".img.gz", ".hdr.gz")):
+        if path.name.endswith(voxels):
+            return path.with_name(path.name.removesuffix(voxels) + header).is_file()
+    return False

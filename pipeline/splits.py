@@ -12,6 +12,11 @@ from pipeline.sources import LabelledScan
 
 SPLITS: Final = ("train", "validation", "test")
 
+_NEEDED_BY: Final = {
+    "validation": "training will refuse these shards",
+    "test": "evaluation on it will be refused",
+}
+
 _log = logging.getLogger(__name__)
 
 
@@ -86,9 +91,9 @@ def split_scans(
         everyone = splits.pop("train")
         for name in ("train", *missing):
             splits[name] = [scan for scan in everyone if dealt[scan.subject] == name]
-    unwanted = {name for name, share in missing.items() if share == 0}
-    _warn_of_gaps({name: splits[name] for name in SPLITS if name not in unwanted})
-    return {name: splits[name] for name in SPLITS}
+    splits = {name: splits[name] for name in SPLITS}
+    _warn_of_gaps(splits)
+    return splits
 
 
 def deal(
@@ -185,6 +190,12 @@ def _check_leak(splits: Mapping[str, Sequence[LabelledScan]], allow: bool) -> No
 def _warn_of_gaps(splits: Mapping[str, Sequence[LabelledScan]]) -> None:
     present = {scan.contrast for scans in splits.values() for scan in scans}
     for name, scans in splits.items():
+        if not scans:
+            _log.warning(
+                "the split %r is empty: %s; raise --%s or add subjects",
+                *(name, _NEEDED_BY[name], name),
+            )
+            continue
         held = {scan.contrast for scan in scans}
         gaps = [name for name in CLASSES if name in present - held]
         if gaps:

@@ -260,7 +260,7 @@ def test_too_many_rejected_stop_the_build(
     assert main(command) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert "scans cannot be used, more than 5% of all 52" in line
-    assert "repair or remove them" in line
+    assert "rejected.csv has those found so far; repair or remove them" in line
     assert not (out / "manifest.json").exists()
     assert len(rejected(out)) >= 3
     assert main([*command, "--max-rejected", "0.1"]) == 0

@@ -164,6 +164,8 @@ def test_bids_suffixes_become_classes(
         ("week_3_1.png", "week_3_1"),
         ("patient1_slice05.png", "patient1"),
         ("patient1-z-12.png", "patient1"),
+        ("T1_patient1_slice_05.png", "patient1"),
+        ("patient1_T1_slice_05.png", "patient1"),
         ("sub12_T1_004.png", "sub12"),
         ("IXI002_T1_12.png", "IXI002"),
         ("IXI002_flair_s12.png", "IXI002"),
@@ -226,9 +228,10 @@ def test_folders_beside_split_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_pair_of_header_and_voxels_is_one_scan(tmp_path: Path) -> None:
-    touch(tmp_path / "T1" / "a.hdr", tmp_path / "T1" / "a.img", tmp_path / "T1/b.img")
+    files = ("a.hdr", "a.img", "b.img", "c.hdr.gz", "c.img.gz", "D.HDR", "D.IMG")
+    touch(*(tmp_path / "T1" / name for name in files))
     names = [scan.name for scan in find_scans(tmp_path, required=("T1",))]
-    assert names == ["T1/a.hdr", "T1/b.img"]
+    assert names == ["T1/D.HDR", "T1/a.hdr", "T1/b.img", "T1/c.hdr.gz"]
 
 
 def test_many_scans_of_as_many_subjects_are_questioned(

@@ -98,16 +98,32 @@ def test_dealing_is_a_pure_function_of_subjects_and_seed(
     assert set(dealt.values()) <= set(SPLITS)
 
 
-def test_a_share_of_zero_leaves_its_split_empty() -> None:
-    splits = split_scans(scans_of(10), SplitConfig(test=0.0))
-    assert splits["test"] == []
-    assert {scan.contrast for scan in splits["validation"]} == set(CLASSES)
+@pytest.mark.parametrize(("name", "other"), [SPLITS[1:], SPLITS[:0:-1]])
+def test_a_share_of_zero_leaves_its_split_empty_and_says_so(
+    name: str, other: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    splits = split_scans(scans_of(10), SplitConfig(**{name: 0.0}))
+    assert splits[name] == []
+    assert {scan.contrast for scan in splits[other]} == set(CLASSES)
+    assert f"the split '{name}' is empty" in caplog.text
+    assert f"raise --{name} or add subjects" in caplog.text
 
 
 def test_too_few_subjects_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     splits = split_scans(scans_of(2), SplitConfig())
     assert len(splits["train"]) == 8
-    assert "validation has no T1 and no T2 and no FLAIR and no other" in caplog.text
+    assert "the split 'validation' is empty: training will refuse" in caplog.text
+    assert "the split 'test' is empty: evaluation on it" in caplog.text
+
+
+def test_a_class_that_a_split_lacks_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    split_scans([*scans_of(20), Named("only", "T2", "s99", None)], SplitConfig())
+    assert caplog.text == ""
+    few = [scan for scan in scans_of(20) if scan.contrast != "T2"]
+    split_scans([*few, Named("only", "T2", "s99")], SplitConfig())
+    assert "validation has no T2: too few subjects; add some" in caplog.text
 
 
 def test_given_splits_are_kept() -> None:

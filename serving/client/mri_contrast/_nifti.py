@@ -18,8 +18,9 @@ from mri_contrast.errors import UnreadableScan
 # Inflating in pieces of this size is 20 % faster than gzip.open, and stops after
 # the first volume of a long 4-D file.
 _PIECE = 2**17
-# Header extensions lie before the voxels; a damaged offset would ask for terabytes.
-_LATEST_START = 2**24
+# Voxels begin at byte 352; header extensions (a DICOM header, an AFNI history) put some
+# 100 kB before them. A damaged offset would ask for terabytes, or inflate a gzip bomb.
+_LATEST_START = 2**20
 _MM = {"meter": 1e3, "micron": 1e-3}
 
 
@@ -47,8 +48,9 @@ def read_nifti(entry: Entry) -> Scan:
         slope, intercept = header.get_slope_inter()
     if not size <= start <= _LATEST_START:
         raise UnreadableScan(
-            f"its header says that the voxels begin at byte {start}; convert the scan "
-            "again, for example with dcm2niix"
+            f"its header says that the voxels begin at byte {start}, not in "
+            f"{size} to {_LATEST_START}; convert the scan again, for example with "
+            "dcm2niix"
         )
     end = start + math.prod(shape) * dtype.itemsize
     with reading(), entry.open() as stream:

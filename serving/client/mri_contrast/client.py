@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mri_contrast.answers import Answer, VersionStatus
-from mri_contrast.errors import DeadlineExceeded, ModelNotFound, ServerUnavailable
-from mri_contrast.scans import Scan, Source, read_scan, read_series
+from mri_contrast.errors import (
+    DeadlineExceeded,
+    ModelNotFound,
+    ServerUnavailable,
+    UnreadableScan,
+)
+from mri_contrast.scans import Scan, Source, find_parts, read_scan
 from mri_contrast.slices import cut
 
 if TYPE_CHECKING:
@@ -108,11 +113,29 @@ class Client:
     def identify_many(self, source: Source) -> Iterator[Answer]:
         """Tells the contrast of every series of a source, one after the other.
 
+        A series is read only when its answer is asked for, so that one at a time is
+        in memory. One that cannot be read does not stop the rest.
+
         Raises:
-            As `identify`, except that several series are no error.
+            UnreadableScan: nothing there is a scan; or, after the last answer, some
+                series could not be read (the message gives their count).
+            ServerUnavailable, DeadlineExceeded, ModelNotFound, ClientTooOld,
+            RejectedByServer: as `identify`; the series after it are not asked for.
         """
-        for scan in read_series(source):
-            yield self._ask(scan)
+        parts = find_parts(source)
+        failures: list[UnreadableScan] = []
+        for part in parts:
+            try:
+                answer = self._ask(part.read())
+            except UnreadableScan as error:
+                failures.append(error)
+            else:
+                yield answer
+        if failures:
+            raise UnreadableScan(
+                f"{len(failures)} of {len(parts)} series could not be read, the others "
+                f"are answered; the first: {failures[0]}"
+            ) from failures[0]
 
     def model_status(self) -> tuple[VersionStatus, ...]:
         """Lists the versions of the model that the server knows, newest first.
