@@ -9,13 +9,16 @@ from pipeline.contrasts import contrast_of
 _SUFFIX: Final = re.compile(r"(\.nii)?\.[A-Za-z]{2,5}$", re.IGNORECASE)
 """Letters only: the end of a DICOM identifier such as `1.2.840.113` is no suffix."""
 
-_NAMES: Final = (
-    # T1_497_3, the study's; T1_497_slice03
-    re.compile(r"(?P<contrast>[^_]+)_(?P<subject>.+?)_((slice|sl|z)[-_]?)?\d+", re.I),
-    re.compile(r"(?P<subject>.+)[-_](?P<contrast>[^-_]+)"),  # IXI002-Guys-0828-T1
-    re.compile(r"(?P<subject>.+)[-_](?P<contrast>[^-_]+)[-_]\D{0,6}\d+"),  # s12_T1_004
+_SLICE: Final = r"(slice|sl|z)[-_]?\d+"
+_NAMES: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?P<contrast>[^_]+)_(?P<subject>.+?)_({_SLICE}|\d+)",  # T1_497_3
+        r"(?P<subject>.+)[-_](?P<contrast>[^-_]+)",  # IXI002-Guys-0828-T1
+        rf"(?P<subject>.+?)[-_](?P<contrast>[^-_]+)[-_]({_SLICE}|s?\d+)",  # s12_T1_004
+    )
 )
-_SLICE: Final = re.compile(r"(.+?)[-_](?:slice|sl|z)[-_]?\d+", re.IGNORECASE)
+_SLICE_OF: Final = re.compile(rf"(?P<subject>.+?)[-_]{_SLICE}", re.IGNORECASE)
 _BIDS_SUBJECT: Final = re.compile(r"(sub-[A-Za-z0-9]+)(_|$)")
 
 
@@ -36,8 +39,8 @@ def subject_of(name: str) -> str:
         match = pattern.fullmatch(stem)
         if match and _names_contrast(match["contrast"]):
             return match["subject"]
-    if match := _SLICE.fullmatch(stem):
-        return match[1]
+    if match := _SLICE_OF.fullmatch(stem):
+        return match["subject"]
     return stem
 
 

@@ -189,3 +189,17 @@ def test_a_damaged_offset_of_the_voxels_is_refused(
     path.write_bytes(gzip.compress(raw) if packed else raw)
     with pytest.raises(UnreadableScan, match=r"begin at byte|makes no sense"):
         read_scan(path)
+
+
+@pytest.mark.parametrize("start", [1e30, 1e19, 1e13, 1e11, np.nan])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_a_damaged_offset_in_a_pair_is_refused(
+    volume: np.ndarray, tmp_path: Path, start: float, ending: str
+) -> None:
+    path = tmp_path / f"pair.hdr{ending}"
+    nibabel.save(nibabel.Nifti1Pair(volume, np.eye(4)), path)
+    raw = bytearray(gzip.decompress(path.read_bytes()) if ending else path.read_bytes())
+    raw[108:112] = np.array([start], "<f4").tobytes()
+    path.write_bytes(gzip.compress(raw) if ending else raw)
+    with pytest.raises(UnreadableScan):
+        read_scan(path)

@@ -140,6 +140,29 @@ def test_the_way_the_data_are_named_changes_no_byte(
     assert content(tmp_path / "again") == content(folder)
 
 
+def test_other_data_of_the_same_name_reuse_no_shard(
+    shards: Built, tmp_path: Path, class_folders: Path, write_png
+) -> None:
+    folder, _ = shards
+    before = content(folder)
+    other = tmp_path / "elsewhere" / class_folders.name
+    for number, path in enumerate(sorted(class_folders.rglob("*.png"))):
+        write_png(other / path.relative_to(class_folders), 1000 + number)
+    make(other, folder)
+    after = content(folder)
+    shard_names = {name for name in before if name.endswith(".tfrecord")}
+    assert shard_names == {name for name in after if name.endswith(".tfrecord")}
+    assert all(before[name] != after[name] for name in shard_names)
+
+
+def test_an_empty_split_is_refused_with_those_that_are_filled(
+    tmp_path: Path, class_folders: Path
+) -> None:
+    manifest = make(class_folders, tmp_path / "out", test=0.0)
+    with pytest.raises(ValueError, match="no 'test' slices, only train, validation;"):
+        manifest.of_split("test")
+
+
 def test_another_seed_gives_another_split(
     shards: Built, tmp_path: Path, class_folders: Path
 ) -> None:
