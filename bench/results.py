@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ import rich.console
 import rich.table
 
 from pipeline.files import write_json
+from serving.revision import source_revision
 
 RESULTS: Final = Path("bench/results.json")
 
@@ -70,29 +70,13 @@ def machine() -> dict[str, Any]:
     }
 
 
-def revision() -> str:
-    """Returns the source's revision; `-dirty` marks changes that are not committed."""
-    command = ("git", "describe", "--always", "--dirty", "--exclude=*")
-    try:
-        answer = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(__file__).parent,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return answer.stdout.strip()
-
-
 def save(rows: Sequence[Row], path: Path = RESULTS) -> None:
     """Writes `results.json`.
 
     Rows that are already there stay where they are of the same machine and revision;
     those with the id of a new row are replaced.
     """
-    where = {"machine": machine(), "revision": revision()}
+    where = {"machine": machine(), "revision": source_revision()}
     kept: dict[str, Any] = {}
     if path.is_file():
         old = json.loads(path.read_text())

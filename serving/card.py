@@ -2,13 +2,13 @@
 
 import dataclasses
 import importlib.metadata
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from mri_contrast import slices
 from pipeline.files import write_json
 from pipeline.runs import Run
+from serving.revision import source_revision
 from serving.signatures import SLICES
 
 LIBRARIES = ("tensorflow", "keras", "numpy")
@@ -28,7 +28,7 @@ def write_card(model: Path, name: str, run: Run, evidence: dict[str, Any]) -> No
         "classes": list(run.classes),
         "slices": {"signature": SLICES, "slicer_version": slices.VERSION},
         "calibration": dataclasses.asdict(run.calibration),
-        "metrics": run.metrics,
+        "metrics": run.metrics or None,  # None: never evaluated
         "data_manifest_sha256": run.manifest_sha256,
         "hyper_parameters": run.hyper,
         "run": run.path.name,
@@ -39,24 +39,3 @@ def write_card(model: Path, name: str, run: Run, evidence: dict[str, Any]) -> No
         "gate": evidence,
     }
     write_json(model / "assets.extra" / "model_card.json", card)
-
-
-def source_revision() -> str | None:
-    """Returns the commit of this checkout, with `+changes` where files differ from it.
-
-    Returns:
-        None outside of a git checkout, as in a container.
-    """
-    folder = Path(__file__).parent
-    try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return f"{commit}+changes" if changed else commit
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ("git", "-C", str(folder), *arguments)
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.strip()

@@ -7,8 +7,10 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
+from mri_contrast.slices import SIZE
 from pipeline.runs import Run
-from serving.signatures import SIZE, SLICES
+from pipeline.scoring import normalise
+from serving.signatures import SLICES
 from serving.warmup import ALLOWED_SIZES, example, png
 
 TOLERANCE: Final = 1e-4
@@ -113,8 +115,7 @@ def _check_wrong_shapes(call: Call) -> None:
 
 def _expected(run: Run) -> np.ndarray:
     """Returns what the export should answer to `sample`: (n, classes) float32."""
-    slices = sample(SLICES, ALLOWED_SIZES[1])
-    pixels = slices[..., np.newaxis].astype(np.float32) / 255
+    pixels = normalise(tf.constant(sample(SLICES, ALLOWED_SIZES[1])))
     logits = run.model.predict(pixels, verbose=0) / run.calibration.temperature
     return np.asarray(tf.nn.log_softmax(tf.constant(logits, tf.float32)))
 

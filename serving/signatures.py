@@ -7,11 +7,10 @@ from typing import Any, Final
 import keras
 import tensorflow as tf
 
+from mri_contrast.slices import SIZE
 from pipeline.runs import Run
+from pipeline.scoring import normalise
 from serving.images import read_images
-
-SIZE: Final = 150
-"""Height and width of a slice in pixels, as the client's slicer cuts them."""
 
 SLICES: Final = "slices_v1"
 """Name of the signature that the client asks for; the format is its version."""
@@ -53,8 +52,7 @@ def signatures(run: Run) -> dict[str, Signature]:
 
 def _log_probabilities(run: Run, slices: tf.Tensor) -> tf.Tensor:
     """Returns (n, classes) float32 calibrated log-probabilities of uint8 slices."""
-    pixels = tf.cast(slices, tf.float32)[..., tf.newaxis] / 255.0
-    logits = tf.cast(run.model(pixels, training=False), tf.float32)
+    logits = tf.cast(run.model(normalise(slices), training=False), tf.float32)
     return tf.nn.log_softmax(logits / run.calibration.temperature)
 
 
@@ -115,8 +113,7 @@ def _explain(model: keras.Model) -> Callable[[tf.Tensor], Outputs]:
 
     def explain(slices: tf.Tensor) -> Outputs:
         slices = tf.ensure_shape(slices, (None, SIZE, SIZE))
-        pixels = tf.cast(slices, tf.float32)[..., tf.newaxis] / 255.0
-        features = body(pixels, training=False)
+        features = body(normalise(slices), training=False)
         with tf.GradientTape() as tape:
             tape.watch(features)
             winner = tf.reduce_max(head(features, training=False), axis=-1)

@@ -16,18 +16,22 @@ import fcntl
 import getpass
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from pipeline.files import replacing, write_json
 from serving import durable
+from serving.workspace import workspace
 
 NAME: Final = "mri_contrast"
 STABLE: Final = "stable"
 CANARY: Final = "canary"
 LABELS: Final = (STABLE, CANARY)
+VERSION_LIMIT: Final = 2**63
+"""Versions are int64 in every message of TF Serving."""
+
+_INTERRUPTED: Final = "found later: the command that moved the label was interrupted"
 
 
 class RegistryError(ValueError):
@@ -61,11 +65,12 @@ class Registry:
         """Returns the published versions, oldest first."""
         if not self.folder.is_dir():
             return []
-        return sorted(
+        numbers = (
             int(child.name)
             for child in self.folder.iterdir()
             if child.is_dir() and child.name.isdecimal()
         )
+        return sorted(number for number in numbers if number < VERSION_LIMIT)
 
     def labels(self) -> dict[str, int]:
         """Returns which version each label names."""
@@ -80,7 +85,7 @@ class Registry:
         path = self.root / "registry.jsonl"
         if not path.is_file():
             return []
-        entries = map(_entry, path.read_text().splitlines())
+        entries = map(_entry, path.read_text(errors="replace").splitlines())
         return [entry for entry in entries if entry and entry["model"] == self.name]
 
     def publish(self, prepared: Path, reason: str = "") -> int:
@@ -170,6 +175,21 @@ class Registry:
             with replacing(path) as temporary:
                 temporary.write_text(wanted)
 
+    def _repair(self) -> None:
+        """Makes good what a killed command left behind `labels.json`."""
+        self._render()
+        told = {entry["label"]: entry for entry in self.history() if "label" in entry}
+        for label, version in self.labels().items():
+            last = told.get(label, {"version": None, "replaces": None})
+            if last["version"] != version:
+                self._record(
+                    "rollback" if last["replaces"] == version else "promote",
+                    version=version,
+                    label=label,
+                    replaces=last["version"],
+                    reason=_INTERRUPTED,
+                )
+
     def _record(self, action: str, **what: Any) -> None:
         entry = {
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -186,21 +206,12 @@ class Registry:
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._render()  # a crash may have come between a label and its config
+            self._repair()
             yield
 
-    @contextlib.contextmanager
-    def workspace(self) -> Iterator[Path]:
+    def workspace(self) -> contextlib.AbstractContextManager[Path]:
         """A folder beside the versions to prepare the next one in; removed after."""
-        for left in self.root.glob(".preparing-*"):
-            if not Path(f"/proc/{left.name.split('-')[1]}").exists():
-                shutil.rmtree(left, ignore_errors=True)  # its process was killed
-        path = self.root / f".preparing-{os.getpid()}-{os.urandom(4).hex()}"
-        path.mkdir(parents=True)
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
+        return workspace(self.root)
 
 
 def _entry(line: str) -> dict[str, Any] | None:

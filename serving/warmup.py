@@ -14,7 +14,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.signatures import SIZE
+from mri_contrast.slices import SIZE
 
 ALLOWED_SIZES: Final = (1, 8, 16, 24, 32, 64)
 """Batch sizes that batching may form: one plane is 8 slices, a volume 24."""

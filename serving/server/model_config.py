@@ -3,16 +3,14 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.server.errors import NothingToServeError
 from serving.server.flags import ServerConfig
-
-_VERSION_LIMIT: Final = 2**63
-"""Versions are int64 in every message."""
+from serving.versions import VERSION_LIMIT
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class ModelConfig:
         return {
             int(child.name): child
             for child in sorted(self.base_path.iterdir())
-            if child.name.isdecimal() and int(child.name) < _VERSION_LIMIT
+            if child.name.isdecimal() and int(child.name) < VERSION_LIMIT
         }
 
     def aspired(self) -> set[int]:

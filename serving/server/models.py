@@ -150,6 +150,11 @@ class Models:
                 "could not load %s version %d: %s", config.name, number, error.text
             )
             return Version(number, _State.END, error=error)
+        except Exception as error:  # one bad version must not hold up the others
+            _log.exception("could not load %s version %d", config.name, number)
+            text = f"loading failed with {type(error).__name__}, see the server's log"
+            failed = ServingError(grpc.StatusCode.INTERNAL, text)
+            return Version(number, _State.END, error=failed)
         _log.info("serving %s version %d", config.name, number)
         return Version(number, _State.AVAILABLE, model)
 

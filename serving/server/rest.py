@@ -22,6 +22,7 @@ from serving.server.model_service import model_status
 from serving.server.models import Models
 from serving.server.prediction import check_aliases, metadata
 from serving.server.rest_tensors import read_inputs, write_outputs
+from serving.versions import VERSION_LIMIT
 
 _MODEL: Final = r"([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 _INFER: Final = re.compile(rf"(?i)/v1/models/{_MODEL}:(classify|regress|predict)")
@@ -91,7 +92,7 @@ def _spec(name: str, version: str | None, label: str | None) -> model_pb2.ModelS
     spec = model_pb2.ModelSpec(name=name)
     if version is not None:
         number = int(version)
-        if number >= 2**63:
+        if number >= VERSION_LIMIT:
             raise invalid(f"version {version} does not fit an int64")
         spec.version.value = number
     elif label is not None:

@@ -12,9 +12,11 @@ from tensorflow_serving.apis import prediction_log_pb2
 from pipeline.command import run_command
 from pipeline.contrasts import CLASSES
 from pipeline.runs import Calibration, load_run
-from serving import card, gate
+from serving import gate
+from serving.card import write_card
 from serving.export import ExportConfig, export, main
 from serving.registry import Registry
+from serving.revision import source_revision
 
 
 def test_tf1_session_answers_equal_keras(saved_model, run, slices, expected):
@@ -70,7 +72,14 @@ def test_model_card_tells_origin_and_calibration(saved_model):
     assert told["hyper_parameters"] == {"filters": 8}
     assert told["slices"] == {"signature": "slices_v1", "slicer_version": 1}
     assert told["libraries"]["tensorflow"] == tf.__version__
-    assert told["source_revision"] == card.source_revision()
+    assert told["source_revision"] == source_revision()
+
+
+def test_model_card_of_a_run_that_was_not_evaluated_has_no_metrics(tmp_path, run):
+    unmeasured = dataclasses.replace(run, metrics={})
+    write_card(tmp_path, "mri_contrast", unmeasured, {})
+    told = json.loads((tmp_path / "assets.extra/model_card.json").read_text())
+    assert told["metrics"] is None
 
 
 def test_gate_refuses_answers_that_differ_from_the_run(saved_model, run):

@@ -13,11 +13,12 @@ import pytest
 COMMAND = [sys.executable, "-m", "serving.server"]
 
 
-def ended(*arguments: str) -> tuple[int, str]:
+def run(*arguments: str) -> tuple[int, list[str]]:
+    """Returns the exit code and the lines that were said."""
     done = subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=120
     )
-    return done.returncode, done.stderr.splitlines()[-1]
+    return done.returncode, done.stderr.splitlines()
 
 
 def free_ports() -> list[str]:
@@ -59,9 +60,15 @@ def test_a_stop_signal_ends_the_server_with_its_code(process, number, code):
     assert process.wait(timeout=30) == code
 
 
-def test_no_published_model_is_one_line_that_says_what_to_do(tmp_path):
-    code, line = ended(f"--model_base_path={tmp_path / 'none'}")
+@pytest.mark.parametrize(
+    "flag",
+    ["--model_base_path=models/none", "--model_config_file=models/models.config"],
+)
+def test_no_published_model_is_one_line_that_says_what_to_do(tmp_path, flag):
+    name, path = flag.split("=")
+    code, said = run(f"{name}={tmp_path / path}", "--port=0", "--rest_api_port=8501")
     assert code == 2
+    (line,) = said
     assert line.startswith("error: ")
     assert "make publish" in line
 
@@ -69,10 +76,10 @@ def test_no_published_model_is_one_line_that_says_what_to_do(tmp_path):
 def test_a_taken_port_is_one_line_that_names_it(adders):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, line = ended(
+        code, said = run(
             f"--model_base_path={adders}",
             f"--port={port}",
             "--rest_api_port=0",
         )
     assert code == 2
-    assert f"port {port} of 127.0.0.1 is taken" in line
+    assert f"port {port} of 127.0.0.1 is taken" in said[-1]

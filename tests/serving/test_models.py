@@ -90,6 +90,24 @@ def test_a_corrupt_version_keeps_the_old_one_serving(base, adders):
     assert answering(models) == 2, "mended, it must be tried again"
 
 
+def test_what_a_loader_did_not_expect_holds_up_no_other_version(base, adders, caplog):
+    def failing(config: ModelConfig, number: int) -> warmup.LoadedModel:
+        if number == 2:
+            raise RuntimeError("a library's own")
+        return load(config, number)
+
+    models = Models([ModelConfig("adder", base)], failing)
+    models.start()
+    shutil.copytree(adders / "2", base / "2")
+    models.update()
+    assert states(models) == {1: State.AVAILABLE, 2: State.END}
+    assert answering(models) == 1
+    assert "a library's own" in caplog.text
+    shutil.copytree(adders / "3", base / "3")
+    models.update()
+    assert answering(models) == 3
+
+
 def test_a_base_path_that_is_gone_unloads_nothing(base):
     models = started(ModelConfig("adder", base))
     base.rename(base.with_name("elsewhere"))

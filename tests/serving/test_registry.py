@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -192,5 +193,55 @@ def test_what_a_killed_export_left_is_removed(tmp_path):
     killed.wait()
     left = tmp_path / f".preparing-{killed.pid}-00000000"
     (left / "model").mkdir(parents=True)
+    ours = tmp_path / f".preparing-{os.getpid()}-00000000"
+    ours.mkdir()
+    (tmp_path / ".preparing-notes").mkdir()
     publish(tmp_path)
     assert not left.exists()
+    assert ours.exists(), "its process still works in it"
+    assert (tmp_path / ".preparing-notes").exists()
+
+
+def test_a_move_that_was_killed_before_its_config_and_history_is_made_good(tmp_path):
+    publish(tmp_path, 2)
+    labels = {"mri_contrast": {"stable": 2}}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    registry = Registry(tmp_path)
+    assert registry.rollback() == 1, "the history must know what 2 replaced"
+    assert (tmp_path / "models.config").read_text() == models_config(registry)
+    moves = [
+        (entry["action"], entry["version"], entry["replaces"])
+        for entry in registry.history()
+        if "label" in entry
+    ]
+    assert moves == [("promote", 1, None), ("promote", 2, 1), ("rollback", 1, 2)]
+
+
+def test_a_rollback_that_was_killed_is_told_as_one(tmp_path):
+    publish(tmp_path, 2)
+    registry = Registry(tmp_path)
+    registry.promote(2)
+    labels = {"mri_contrast": {"stable": 1}}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    publish(tmp_path)
+    last = [entry for entry in registry.history() if "label" in entry][-1]
+    assert (last["action"], last["version"], last["replaces"]) == ("rollback", 1, 2)
+    assert "interrupted" in last["reason"]
+    before = registry.history()
+    with pytest.raises(RegistryError, match="no earlier one"):
+        registry.rollback()
+    assert registry.history() == before, "once is enough"
+
+
+def test_bytes_that_are_no_text_in_the_history_are_passed_over(tmp_path):
+    publish(tmp_path)
+    with (tmp_path / "registry.jsonl").open("ab") as file:
+        file.write(b'{"model": "\xc3')
+    assert publish(tmp_path) == [2]
+
+
+def test_a_folder_whose_number_is_no_version_is_passed_over(tmp_path):
+    publish(tmp_path)
+    (tmp_path / "mri_contrast" / ("9" * 30)).mkdir()
+    assert publish(tmp_path) == [2]
+    assert Registry(tmp_path).versions() == [1, 2]

@@ -1,10 +1,14 @@
 import base64
+import shutil
 
+import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pipeline.contrasts import CLASSES
+from serving.server.embedded import EmbeddedServer
+from serving.server.flags import ServerConfig
 
 PREDICT = "/v1/models/mri_contrast:predict"
 
@@ -127,7 +131,32 @@ def test_a_body_that_is_no_json_is_refused(serving):
         assert "JSON Parse error" in answer.json()["error"]
 
 
-def test_half_a_surrogate_pair_is_refused(serving):
-    body = b'{"signature_name": "encoded", "instances": ["\\ud800"]}'
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (rb'{"signature_name": "encoded", "instances": ["\ud800"]}', "surrogate"),
+        (
+            rb'{"signature_name": "encoded", "instances": [{"b64": "\ud800"}]}',
+            "no base64",
+        ),
+        (rb'{"signature_name": "\ud800", "instances": [1]}', "not found"),
+        (rb'{"instances": [{"\ud800": 1}]}', "alias"),
+        (rb'{"instances": ["\ud800"]}', "no uint8"),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused(serving, body, text):
     answer = serving.rest.post(PREDICT, content=body)
-    assert (answer.status_code, "surrogate" in answer.json()["error"]) == (400, True)
+    assert (answer.status_code, text in answer.json()["error"]) == (400, True)
+
+
+def test_a_folder_whose_number_is_no_int64_leaves_the_status_alone(adders, tmp_path):
+    shutil.copytree(adders / "1", tmp_path / "1")
+    shutil.copytree(adders / "1", tmp_path / str(2**63))
+    config = ServerConfig(
+        port=None, rest_api_port=0, model_name="adder", model_base_path=tmp_path
+    )
+    with EmbeddedServer(config) as (_grpc, port):
+        answer = httpx.get(f"http://127.0.0.1:{port}/v1/models/adder", timeout=60)
+    assert answer.status_code == 200
+    versions = answer.json()["model_version_status"]
+    assert [each["version"] for each in versions] == ["1"]
