@@ -13,11 +13,9 @@ import json
 import logging
 import math
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +38,7 @@ from pipeline.files import replacing, write_json
 from pipeline.manifest import load_manifest
 from pipeline.model import HyperParameters, build
 from pipeline.progress import progress
+from pipeline.signals import stoppable, unstoppable
 from pipeline.step import Step, compile_step, schedule_optimizer
 
 _log = logging.getLogger(__name__)
@@ -107,7 +106,7 @@ def train(config: TrainConfig) -> int:
     steps = steps_per_epoch(manifest, config.batch_size)
     model = build(config.hyper, seed=config.seed)
     _begin(config, model, manifest.sha256)
-    with _stoppable(), explained_damage(config.shards):
+    with stoppable(), explained_damage(config.shards):
         try:
             _fit(config, model, steps)
             interrupted = False
@@ -116,7 +115,7 @@ def train(config: TrainConfig) -> int:
     if not _weights_of(config.run).is_file():
         _log.warning("interrupted before the first epoch ended: nothing to keep")
         return INTERRUPTED
-    with _unstoppable():
+    with unstoppable():
         _finish(config, model)
     if interrupted:
         _log.warning(
@@ -126,35 +125,6 @@ def train(config: TrainConfig) -> int:
         return INTERRUPTED
     _log.info("done: %s; next: make evaluate RUN=%s", config.run, config.run)
     return 0
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Makes SIGTERM stop the loop as Ctrl+C does."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    with _on_sigterm(stop):
-        yield
-
-
-@contextmanager
-def _unstoppable() -> Iterator[None]:
-    """Holds SIGTERM off for the seconds in which the run is finished."""
-    with _on_sigterm(signal.SIG_IGN):
-        yield
-
-
-@contextmanager
-def _on_sigterm(
-    action: Callable[[int, object], None] | signal.Handlers,
-) -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, action)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _begin(config: TrainConfig, model: keras.Model, manifest_sha256: str) -> None:
