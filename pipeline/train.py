@@ -112,7 +112,7 @@ def train(config: TrainConfig) -> int:
             interrupted = False
         except KeyboardInterrupt:
             interrupted = True
-    if not _weights_of(config.run).is_file():
+    if interrupted and not _weights_of(config.run).is_file():
         _log.warning("interrupted before the first epoch ended: nothing to keep")
         return INTERRUPTED
     with unstoppable():
@@ -169,6 +169,7 @@ def _fit(config: TrainConfig, model: keras.Model, steps: int) -> None:
     for epoch in range(1, config.epochs + 1):
         learned = _epoch(config, step, batches, epoch, steps)
         validated = _validate(config, model)
+        _finite(validated["validation_loss"], epoch, steps)
         record = {"epoch": epoch, **learned, **validated}
         if validated["validation_loss"] < best.loss:
             best.loss, best.epoch = validated["validation_loss"], epoch
@@ -196,7 +197,7 @@ def _epoch(
             waited += time.perf_counter() - asked
             number = tf.constant((epoch - 1) * steps + index, tf.int32)
             loss, right = step(batch["image"], batch["label"], number)
-            losses.append(_finite(float(loss), epoch, index))
+            losses.append(_finite(float(loss), epoch, index + 1))
             rights.append(float(right))
             elapsed = time.perf_counter() - start
             speed = (index + 1) * config.batch_size / elapsed
@@ -214,11 +215,11 @@ def _epoch(
     }
 
 
-def _finite(loss: float, epoch: int, index: int) -> float:
+def _finite(loss: float, epoch: int, step: int) -> float:
     """The loss, where it still is a number."""
     if not math.isfinite(loss):
         raise ValueError(
-            f"the loss is {loss} at step {index + 1} of epoch {epoch}; lower "
+            f"the loss is {loss} after step {step} of epoch {epoch}; lower "
             "--learning-rate, or look for broken slices"
         )
     return loss
