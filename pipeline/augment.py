@@ -7,11 +7,14 @@ each resampling blurs.
 
 import dataclasses
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import tensorflow as tf
 
+from mri_contrast.slices import SIZE
+
 _FIELD_NODES: Final = 3
+_ALG: Final = "philox"  # the same numbers on CPUs and GPUs
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,8 +55,7 @@ class AugmentConfig:
                 raise ValueError(f"{name} must be at most 1, got {getattr(self, name)}")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Augmentation:
+class Augmentation(NamedTuple):
     """What is done to the slices of one batch.
 
     Attributes:
@@ -63,7 +65,7 @@ class Augmentation:
         gain: (batch,) factors.
         bias: (batch, 3, 3) logarithms of a field at its nodes.
         noise: (batch,) standard deviations.
-        noise_seed: (2,) int32.
+        grain: (batch, side, side, 1) float32: noise of standard deviation 1.
         blur: (batch,) weight of the blurred slice, in [0, 1].
     """
 
@@ -72,29 +74,34 @@ class Augmentation:
     gain: tf.Tensor
     bias: tf.Tensor
     noise: tf.Tensor
-    noise_seed: tf.Tensor
+    grain: tf.Tensor
     blur: tf.Tensor
 
 
-def sample(config: AugmentConfig, batch: int, seed: tf.Tensor) -> Augmentation:
+def sample(
+    config: AugmentConfig, batch: int, seed: tf.Tensor, *, side: int = SIZE
+) -> Augmentation:
     """Draws an augmentation for each slice of a batch.
+
+    Call it outside of what XLA compiles: XLA would draw other numbers from the seed.
 
     Args:
         config: How far to go.
         batch: Number of slices.
-        seed: (2,) int32; the same seed gives the same augmentation, except that XLA
-            draws other numbers from it.
+        seed: (2,) int32; the same seed gives the same augmentation on every device.
+        side: Of the slices, in pixels.
     """
-    seeds = tf.unstack(tf.random.split(seed, 15), num=15)
+    seeds = tf.unstack(tf.random.split(seed, 15, alg=_ALG), num=15)
 
     def between(number: int, low: float, high: float) -> tf.Tensor:
-        return tf.random.stateless_uniform((batch,), seeds[number], low, high)
+        return tf.random.stateless_uniform((batch,), seeds[number], low, high, alg=_ALG)
 
     def uniform(number: int, reach: float) -> tf.Tensor:
         return between(number, -reach, reach)
 
     def normal(number: int, deviation: float, shape: tuple[int, ...] = ()) -> tf.Tensor:
-        return deviation * tf.random.stateless_normal((batch, *shape), seeds[number])
+        drawn = tf.random.stateless_normal((batch, *shape), seeds[number], alg=_ALG)
+        return deviation * drawn
 
     quarter = tf.floor(between(0, 0, 4))
     angle = quarter * (math.pi / 2) + uniform(1, math.radians(config.rotation))
@@ -115,7 +122,7 @@ def sample(config: AugmentConfig, batch: int, seed: tf.Tensor) -> Augmentation:
         gain=1 + uniform(9, config.gain),
         bias=normal(10, config.bias, nodes),
         noise=tf.maximum(uniform(11, config.noise), 0),
-        noise_seed=seeds[14],
+        grain=tf.random.stateless_normal((batch, side, side, 1), seeds[14], alg=_ALG),
         blur=tf.where(blurred, between(13, 0, 1), 0.0),
     )
 
@@ -141,8 +148,7 @@ def apply(slices: tf.Tensor, drawn: Augmentation, *, xla: bool = False) -> tf.Te
     # x^gamma as exp(gamma * log x): a third of the time of tf.pow on a CPU.
     logs = tf.math.log(tf.clip_by_value(changed, 1e-6, 1)) + brightness
     changed = tf.exp(drawn.gamma[:, None, None, None] * logs)
-    noise = tf.random.stateless_normal(tf.shape(changed), drawn.noise_seed)
-    changed += drawn.noise[:, None, None, None] * noise
+    changed += drawn.noise[:, None, None, None] * drawn.grain
     return tf.clip_by_value(changed, 0, 1)
 
 

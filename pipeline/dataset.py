@@ -2,15 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import tensorflow as tf
 
 from mri_contrast.slices import SIZE
-from pipeline.manifest import Manifest, Shard, load_manifest
-from pipeline.records import IMAGE_BYTES
+from pipeline.manifest import Shard, load_manifest
+from pipeline.records import RECORD_BYTES, TAGS, parse
+from pipeline.share import WHOLE, Share, steps_per_epoch
 
 SHUFFLE_BYTES: Final = 16 * 2**20
 """Encoded records wait here to be shuffled: the bound of the input's memory. Shards
@@ -29,16 +30,6 @@ PARALLEL: Final = min(READERS, os.cpu_count() or 1)
 PREFETCH: Final = 2
 """Batches ready ahead of the step. Left to AUTOTUNE it grows until memory is gone."""
 
-_RECORD_BYTES: Final = IMAGE_BYTES + 200
-
-_IMAGE_AND_LABEL: Final = {
-    "image": tf.io.FixedLenFeature([], tf.string),
-    "label": tf.io.FixedLenFeature([], tf.int64),
-}
-_TAGS: Final = {
-    name: tf.io.FixedLenFeature([], tf.string) for name in ("subject", "source", "scan")
-}
-
 
 def options() -> tf.data.Options:
     """Returns the options of every data set: the one place where they are set."""
@@ -54,31 +45,44 @@ def options() -> tf.data.Options:
 
 
 def training_batches(
-    folder: Path, *, batch_size: int, seed: int, first_epoch: int = 0
+    folder: Path,
+    *,
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+    first_step: int = 0,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Returns endless shuffled training batches, all of the same size.
 
     An epoch is `steps_per_epoch` batches; the few examples that do not fill the last
-    batch are left out, other ones each time. The order is a pure function of seed and
-    epoch. Memory is bounded by `SHUFFLE_BYTES`, however much data there is.
+    batch are left out, other ones each time. The order is a pure function of seed,
+    epoch and share: reading from (epoch, step) on gives what an uninterrupted reading
+    gives from there. Names of shards are shuffled, then shared out, then read, so that
+    no device reads what another one uses. Memory is bounded by `SHUFFLE_BYTES`,
+    however much data there is.
 
     Args:
         folder: Shards with their manifest.
-        batch_size: Slices a batch.
+        batch_size: Slices a batch, of this share alone.
         seed: Another seed gives another order.
-        first_epoch: Epoch to begin with.
+        first_epoch: Epoch to begin with, from 0.
+        first_step: Batches of that epoch to leave out, since they were used before.
+        share: Which of the devices reads.
 
     Returns:
         Batches of `{"image": (batch_size, 150, 150) uint8, "label": (batch_size,)
         int64}`.
 
     Raises:
-        ValueError: There are fewer training slices than one batch holds.
+        ValueError: There are fewer training slices than one batch holds, or fewer
+            shards than devices.
     """
     manifest = load_manifest(folder)
-    steps_per_epoch(manifest, batch_size)
+    steps = steps_per_epoch(manifest, batch_size, share.count)
     names = _names(folder, manifest.of_split("train"))
-    buffer = min(manifest.count("train"), SHUFFLE_BYTES // _RECORD_BYTES)
+    buffer = min(manifest.count("train"), SHUFFLE_BYTES // RECORD_BYTES)
+    begin = tf.constant(first_epoch, tf.int64)
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         # Within this function alone: else `tf.random.set_seed` anywhere in the program
@@ -87,7 +91,7 @@ def training_batches(
         key = tf.stack([tf.constant(seed, tf.int64), number])
         shuffled = tf.random.experimental.stateless_shuffle(names, seed=key)
         return (
-            tf.data.Dataset.from_tensor_slices(shuffled)
+            tf.data.Dataset.from_tensor_slices(shuffled[share.index :: share.count])
             .interleave(
                 _read,
                 cycle_length=READERS,
@@ -96,13 +100,15 @@ def training_batches(
             )
             .shuffle(buffer, seed=_mixed(key), reshuffle_each_iteration=False)
             .batch(batch_size, drop_remainder=True)
+            .take(steps)
+            .skip(tf.where(number == begin, tf.constant(first_step, tf.int64), 0))
         )
 
     return (
         tf.data.Dataset.counter(first_epoch)
         .flat_map(epoch)
         .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-        .map(lambda batch: _parse(batch, {}), num_parallel_calls=PARALLEL)
+        .map(lambda batch: parse(batch), num_parallel_calls=PARALLEL)
         .prefetch(PREFETCH)
         .with_options(options())
     )
@@ -130,14 +136,47 @@ def evaluation_batches(folder: Path, split: str, *, batch_size: int) -> tf.data.
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     manifest = load_manifest(folder)
     shards = manifest.of_split(split)
-    return (
-        _read(_names(folder, shards))
-        .apply(tf.data.experimental.assert_cardinality(manifest.count(split)))
-        .batch(batch_size)
-        .map(lambda batch: _parse(batch, _TAGS), num_parallel_calls=PARALLEL)
-        .prefetch(PREFETCH)
-        .with_options(options())
-    )
+    return _ordered(folder, shards, manifest.count(split), batch_size, TAGS)
+
+
+def validation_batches(
+    folder: Path, *, batch_size: int, share: Share
+) -> tf.data.Dataset:
+    """Returns one device's share of the validation split, each example once.
+
+    All shares give the same number of batches, since devices work in step; where a
+    share has no example left, `weight` is 0.
+
+    Args:
+        folder: Shards with their manifest.
+        batch_size: Slices a batch, of this share alone.
+        share: Which of the devices reads.
+
+    Returns:
+        Batches of `image` (batch_size, 150, 150) uint8, `label` (batch_size,) int64
+        and `weight` (batch_size,) float32, 1 for an example and 0 for filling.
+
+    Raises:
+        ValueError: The split is empty.
+    """
+    shards = load_manifest(folder).of_split("validation")
+    counts = [
+        sum(shard.records for shard in shards[index :: share.count])
+        for index in range(share.count)
+    ]
+    steps = -(-max(counts) // batch_size)
+    mine = shards[share.index :: share.count]
+    spec = {
+        "image": tf.zeros((batch_size, SIZE, SIZE), tf.uint8),
+        "label": tf.zeros((batch_size,), tf.int64),
+        "weight": tf.zeros((batch_size,)),
+    }
+    filling = tf.data.Dataset.from_tensors(spec).repeat()
+    if not counts[share.index]:
+        return filling.take(steps).with_options(options())
+    batches = _ordered(folder, mine, counts[share.index], batch_size)
+    filled = batches.map(lambda batch: _filled(batch, batch_size))
+    return filled.concatenate(filling).take(steps).with_options(options())
 
 
 @contextlib.contextmanager
@@ -156,19 +195,34 @@ def explained_damage(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def steps_per_epoch(manifest: Manifest, batch_size: int) -> int:
-    """Returns the number of full training batches in an epoch.
+def _ordered(
+    folder: Path,
+    shards: Sequence[Shard],
+    count: int,
+    batch_size: int,
+    tags: Sequence[str] = (),
+) -> tf.data.Dataset:
+    """Batches of every example of some shards once; fails where `count` is another."""
+    return (
+        _read(_names(folder, shards))
+        .apply(tf.data.experimental.assert_cardinality(count))
+        .batch(batch_size)
+        .map(lambda batch: parse(batch, tags), num_parallel_calls=PARALLEL)
+        .prefetch(PREFETCH)
+        .with_options(options())
+    )
 
-    Raises:
-        ValueError: There is not a single one.
-    """
-    count = manifest.count("train")
-    if not 1 <= batch_size <= count:
-        raise ValueError(
-            f"batch_size must be from 1 to the {count} training slices, got "
-            f"{batch_size}; lower it or build shards from more scans"
-        )
-    return count // batch_size
+
+def _filled(batch: dict[str, tf.Tensor], batch_size: int) -> dict[str, tf.Tensor]:
+    """A batch at its full size; `weight` tells examples from filling."""
+    count = tf.shape(batch["label"])[0]
+    missing = batch_size - count
+    image = tf.pad(batch["image"], ((0, missing), (0, 0), (0, 0)))
+    return {
+        "image": tf.ensure_shape(image, (batch_size, SIZE, SIZE)),
+        "label": tf.ensure_shape(tf.pad(batch["label"], ((0, missing),)), batch_size),
+        "weight": tf.sequence_mask(count, batch_size, tf.float32),
+    }
 
 
 def _names(folder: Path, shards: Sequence[Shard]) -> list[str]:
@@ -177,18 +231,6 @@ def _names(folder: Path, shards: Sequence[Shard]) -> list[str]:
 
 def _read(names: tf.Tensor) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(names, buffer_size=READ_BYTES)
-
-
-def _parse(
-    batch: tf.Tensor, tags: Mapping[str, tf.io.FixedLenFeature]
-) -> dict[str, tf.Tensor]:
-    """Parses a whole batch by one operation a feature, not record by record."""
-    features = tf.io.parse_example(batch, {**_IMAGE_AND_LABEL, **tags})
-    pixels = tf.io.decode_raw(features["image"], tf.uint8)
-    features["image"] = tf.ensure_shape(
-        tf.reshape(pixels, (-1, SIZE, SIZE)), (batch.shape[0], SIZE, SIZE)
-    )
-    return dict(features)
 
 
 def _mixed(key: tf.Tensor) -> tf.Tensor:

@@ -48,7 +48,9 @@ class HyperParameters:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
 
 
-def build(hyper: HyperParameters, *, seed: int = 0) -> keras.Model:
+def build(
+    hyper: HyperParameters, *, seed: int = 0, precision: str = "float32"
+) -> keras.Model:
     """Builds the network with fresh weights.
 
     The first convolution strides over two pixels: at full size it would cost as much
@@ -59,7 +61,9 @@ def build(hyper: HyperParameters, *, seed: int = 0) -> keras.Model:
 
     Args:
         hyper: Its hyper-parameters.
-        seed: Fixes the first weights and the dropouts; nothing global is seeded.
+        seed: Fixes the first weights; nothing global is seeded.
+        precision: Keras' dtype policy of all layers but the logits; the weights are
+            float32 under every policy.
 
     Returns:
         A model from (batch, 150, 150, 1) float32 in [0, 1] to (batch, 4) logits in
@@ -76,23 +80,33 @@ def build(hyper: HyperParameters, *, seed: int = 0) -> keras.Model:
             padding="same",
             use_bias=False,
             kernel_initializer=keras.initializers.HeNormal(seed + number),
+            dtype=precision,
             name=f"convolution_{number}",
         )(features)
         if number < len(hyper.filters) - 1:
-            features = keras.layers.MaxPooling2D(2, name=f"pooling_{number}")(features)
+            features = keras.layers.MaxPooling2D(
+                2, dtype=precision, name=f"pooling_{number}"
+            )(features)
         features = keras.layers.BatchNormalization(
-            momentum=NORMALISATION_MOMENTUM, name=f"normalisation_{number}"
+            momentum=NORMALISATION_MOMENTUM,
+            dtype=precision,
+            name=f"normalisation_{number}",
         )(features)
-        features = keras.layers.ReLU(name=f"activation_{number}")(features)
-    features = keras.layers.GlobalAveragePooling2D(name="average")(features)
+        features = keras.layers.ReLU(dtype=precision, name=f"activation_{number}")(
+            features
+        )
+    features = keras.layers.GlobalAveragePooling2D(dtype=precision, name="average")(
+        features
+    )
     for number, width in enumerate(hyper.dense):
         features = keras.layers.Dropout(
-            hyper.dropout, seed=seed + number, name=f"dropout_{number}"
+            hyper.dropout, seed=seed + number, dtype=precision, name=f"dropout_{number}"
         )(features)
         features = keras.layers.Dense(
             width,
             "relu",
             kernel_initializer=keras.initializers.HeNormal(seed + number),
+            dtype=precision,
             name=f"dense_{number}",
         )(features)
     logits = keras.layers.Dense(

@@ -1,6 +1,6 @@
-"""One slice as a record: how it is written into a shard."""
+"""One slice as a record: how it is written into a shard, and read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 from mri_contrast.slices import SIZE
 
 IMAGE_BYTES: Final = SIZE * SIZE
+
+RECORD_BYTES: Final = IMAGE_BYTES + 200
+"""About what a record takes, with its frame and usual names."""
+
+TAGS: Final = ("subject", "source", "scan")
+"""What a record says of the slice besides its class."""
 
 
 class Record(NamedTuple):
@@ -55,6 +61,25 @@ def write(path: Path, records: Iterable[Record]) -> None:
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:
             writer.write(encode(record))
+
+
+def parse(batch: tf.Tensor, tags: Sequence[str] = ()) -> dict[str, tf.Tensor]:
+    """Parses a whole batch by one operation a feature, not record by record.
+
+    Args:
+        batch: (batch,) serialised records.
+        tags: Those of `TAGS` that are wanted.
+
+    Returns:
+        `image` (batch, 150, 150) uint8, `label` (batch,) int64, each tag (batch,)
+        string.
+    """
+    wanted = {name: tf.io.FixedLenFeature([], tf.string) for name in ("image", *tags)}
+    wanted["label"] = tf.io.FixedLenFeature([], tf.int64)
+    features = dict(tf.io.parse_example(batch, wanted))
+    pixels = tf.reshape(tf.io.decode_raw(features["image"], tf.uint8), (-1, SIZE, SIZE))
+    features["image"] = tf.ensure_shape(pixels, (batch.shape[0], SIZE, SIZE))
+    return features
 
 
 def _bytes(value: bytes) -> tf.train.Feature:

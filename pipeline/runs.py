@@ -1,14 +1,28 @@
-"""What a finished training run holds, and how the other programs load it."""
+"""What a training run holds: how it is written, and how other programs load it."""
 
 import dataclasses
 import json
+import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import keras
 
-from pipeline.files import write_json
+from pipeline import checkpoints
+from pipeline.contrasts import CLASSES
+from pipeline.files import replacing, sync, write_json
+
+BOARD: Final = "tensorboard"
+"""Folder of a run for TensorBoard's events."""
+
+_METRICS: Final = "metrics.jsonl"
+_OURS: Final = (
+    # The network first: without it, what is left counts as no finished run.
+    *("model.keras", "calibration.json", "evaluation.json", _METRICS),
+    *("best.weights.h5", "summary.txt", "config.json"),
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,3 +141,70 @@ def newest_run(root: Path = Path("runs/train")) -> Path:
             f"no finished run in {root}; train one with `make train` or `make demo`"
         )
     return finished[-1].parent
+
+
+def begin(
+    run: Path, settings: Mapping[str, Any], manifest_sha256: str, model: keras.Model
+) -> None:
+    """Clears an older run away, writes what this one is made with, and prints it.
+
+    Args:
+        run: Its folder; made where it is missing.
+        settings: All of them, for `config.json`.
+        manifest_sha256: Digest of the manifest of the shards.
+        model: The network, for `summary.txt`.
+    """
+    for name in _OURS:
+        (run / name).unlink(missing_ok=True)
+    for broken in run.glob("broken-batch-*.npz"):
+        broken.unlink()
+    for folder in (checkpoints.FOLDER, BOARD):
+        shutil.rmtree(run / folder, ignore_errors=True)
+    content = json.loads(json.dumps(settings, default=str))
+    write_json(
+        run / "config.json",
+        {"classes": CLASSES, "manifest_sha256": manifest_sha256, **content},
+    )
+    lines: list[str] = []
+    model.summary(print_fn=lambda line, **_: lines.append(line))
+    (run / "summary.txt").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines), flush=True)
+
+
+def add_epoch(run: Path, record: Mapping[str, Any]) -> None:
+    """Appends an epoch to `metrics.jsonl`."""
+    with (run / _METRICS).open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def keep_epochs(run: Path, last: int) -> None:
+    """Drops epochs after `last` from `metrics.jsonl`: they are trained again."""
+    path = run / _METRICS
+    if not path.is_file():
+        return
+    lines = path.read_text().splitlines(keepends=True)[:last]
+    with replacing(path) as temporary:
+        temporary.write_text("".join(lines))
+
+
+def weights_of(run: Path) -> Path:
+    """Returns where a run keeps the weights of its best epoch."""
+    return run / "best.weights.h5"
+
+
+def save_weights(run: Path, model: keras.Model) -> None:
+    """Keeps the weights of the best epoch so far, whole or not at all."""
+    temporary = run / "saving.weights.h5"  # Keras insists on the ending
+    model.save_weights(temporary)
+    sync(temporary)
+    temporary.replace(weights_of(run))
+
+
+def finish(run: Path, model: keras.Model, calibration: Calibration) -> None:
+    """Writes the calibration and the network, the network last of all."""
+    (run / "evaluation.json").unlink(missing_ok=True)  # of an earlier network
+    calibration.save(run)
+    with replacing(run / "model.keras") as temporary:
+        whole = temporary.with_suffix(".keras")  # Keras insists on the ending
+        model.save(whole)
+        whole.replace(temporary)

@@ -1,34 +1,37 @@
-"""How long work answers SIGTERM, which is how machines press Ctrl+C."""
+"""How long work answers Ctrl+C and SIGTERM, which is how machines press Ctrl+C."""
 
+import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+_log = logging.getLogger(__name__)
+
+
+class Stop:
+    """Whether work was told to stop."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Takes the signal: asks to stop the first time, stops at once the second."""
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        name = signal.Signals(number).name
+        _log.warning("%s: saving after this step; once more stops at once", name)
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Makes SIGTERM stop what runs within as Ctrl+C does."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    with _on_sigterm(stop):
-        yield
-
-
-@contextmanager
-def unstoppable() -> Iterator[None]:
-    """Holds SIGTERM off, for seconds of work that must not be left half done."""
-    with _on_sigterm(signal.SIG_IGN):
-        yield
-
-
-@contextmanager
-def _on_sigterm(
-    action: Callable[[int, object], None] | signal.Handlers,
-) -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, action)
+def stop_requests() -> Iterator[Stop]:
+    """Lets SIGINT and SIGTERM ask the work within to stop where it can go on later."""
+    stop = Stop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
-        yield
+        yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,268 +2,206 @@
 
     python -m pipeline.train --shards data/shards/NAME --run runs/train/NAME
 
-The loop is our own, since Keras' `fit` hides how long it waits for input: the next
-batch is fetched in Python, where the wait can be timed, then one compiled step
-augments, learns and counts. Ctrl+C and SIGTERM keep the best network so far and finish
-the run with it.
+Ctrl+C and SIGTERM save where the training stands and finish the run with the best
+network so far; the same command goes on, to the same result as without a stop. So it
+does after `kill -9`, from the last checkpoint.
 """
 
 import dataclasses
-import json
 import logging
 import math
-import shutil
 import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from pipeline import scoring
-from pipeline.augment import AugmentConfig
+from pipeline import augment, runs, scoring
+from pipeline.board import PICTURES, Board
 from pipeline.calibration import calibrate
+from pipeline.checkpoints import Checkpoint, Position, load_checkpoint, restore
 from pipeline.command import INTERRUPTED, run_command
-from pipeline.contrasts import CLASSES
 from pipeline.dataset import (
     evaluation_batches,
     explained_damage,
-    steps_per_epoch,
     training_batches,
+    validation_batches,
 )
-from pipeline.files import replacing, write_json
-from pipeline.manifest import load_manifest
-from pipeline.model import HyperParameters, build
+from pipeline.devices import Devices, open_devices
+from pipeline.loop import Interrupted, Loop
+from pipeline.manifest import Manifest, load_manifest
+from pipeline.model import build
 from pipeline.progress import progress
-from pipeline.signals import stoppable, unstoppable
-from pipeline.step import Step, compile_step, schedule_optimizer
+from pipeline.settings import TrainConfig, check_same
+from pipeline.share import steps_per_epoch
+from pipeline.signals import Stop, stop_requests
+from pipeline.step import (
+    StepConfig,
+    build_optimizer,
+    compile_train_step,
+    compile_validation_step,
+    cosine_schedule,
+)
+
+__all__ = ["TrainConfig", "train"]
+
+VALIDATION_BATCH: Final = 256
+"""Slices a device validates at a time."""
 
 _log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """Trains a network.
+def train(
+    config: TrainConfig, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> int:
+    """Trains, calibrates and finishes the run, or goes on with it.
 
-    Attributes:
-        shards: Folder of shards with their manifest.
-        run: Folder of the run; made where it is missing.
-        epochs: Passes over the training slices, at most.
-        patience: Epochs without a better validation loss before training stops.
-        batch_size: Slices a step.
-        learning_rate: Peak of a cosine schedule.
-        weight_decay: Of AdamW.
-        seed: Fixes weights, order and augmentation.
-        hyper: The network.
-        augment: How far slices are changed.
-    """
-
-    shards: Path = Path("data/shards/phantom")
-    run: Path = Path("runs/train/default")
-    epochs: int = 12
-    patience: int = 10
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-3
-    seed: int = 0
-    hyper: HyperParameters = dataclasses.field(default_factory=HyperParameters)
-    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "patience", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1, got {getattr(self, name)}"
-                )
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
-
-
-@dataclasses.dataclass(slots=True)
-class _Best:
-    """The best epoch so far."""
-
-    loss: float = float("inf")
-    epoch: int = 0
-
-
-def train(config: TrainConfig) -> int:
-    """Trains, calibrates and finishes the run.
+    Args:
+        config: All settings.
+        callbacks: Told of every step and epoch besides the run's own.
 
     Returns:
-        0, or 130 where it was interrupted; from the first validated epoch on, the run
-        is finished in both cases.
+        0, or 130 where it was interrupted; the same configuration then goes on.
 
     Raises:
         FileNotFoundError: There are no finished shards.
-        ValueError: They are too few or damaged, or the loss is no number any more.
+        ValueError: The shards are too few or damaged, the run's folder holds another
+            training, or the loss is no number any more.
     """
     manifest = load_manifest(config.shards)
     manifest.of_split("validation")
-    steps = steps_per_epoch(manifest, config.batch_size)
-    model = build(config.hyper, seed=config.seed)
-    _begin(config, model, manifest.sha256)
-    with stoppable(), explained_damage(config.shards):
-        try:
-            _fit(config, model, steps)
-            interrupted = False
-        except KeyboardInterrupt:
-            interrupted = True
-    if interrupted and not _weights_of(config.run).is_file():
-        _log.warning("interrupted before the first epoch ended: nothing to keep")
-        return INTERRUPTED
-    with unstoppable():
-        _finish(config, model)
-    if interrupted:
-        _log.warning(
-            "interrupted: the best network so far is finished and kept in %s",
+    devices = open_devices(config.device)
+    identity = config.identity(manifest, devices)
+    checkpoint = None if config.restart else load_checkpoint(config.run)
+    check_same(config, checkpoint, identity)
+    if checkpoint is not None and checkpoint.position.finished:
+        _log.info(
+            "%s is finished; --restart trains it again, another RUN= a new one",
             config.run,
         )
-        return INTERRUPTED
+        return 0
+    with stop_requests() as stop, explained_damage(config.shards):
+        try:
+            loop = _prepare(config, manifest, devices, identity, checkpoint, stop)
+            _learn(config, loop, callbacks)
+        except Interrupted:
+            return _interrupted(config, loop)
+        if devices.chief:
+            _finish(config)
+            loop.position.finished = True
+            loop.save()
     _log.info("done: %s; next: make evaluate RUN=%s", config.run, config.run)
     return 0
 
 
-def _begin(config: TrainConfig, model: keras.Model, manifest_sha256: str) -> None:
-    """Clears an older run away, writes what this one is made with, and prints it."""
-    # The network first: without it, what is left counts as no finished run.
-    for name in ("model.keras", "calibration.json", "evaluation.json"):
-        (config.run / name).unlink(missing_ok=True)
-    (config.run / "metrics.jsonl").unlink(missing_ok=True)
-    _weights_of(config.run).unlink(missing_ok=True)
-    shutil.rmtree(_board_of(config.run), ignore_errors=True)
-    content = json.loads(json.dumps(dataclasses.asdict(config), default=str))
-    write_json(
-        config.run / "config.json",
-        {"classes": CLASSES, "manifest_sha256": manifest_sha256, **content},
-    )
-    lines: list[str] = []
-    model.summary(print_fn=lambda line, **_: lines.append(line))
-    (config.run / "summary.txt").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines), flush=True)
-
-
-def _fit(config: TrainConfig, model: keras.Model, steps: int) -> None:
-    """The loop: epochs of timed steps, then validation, until patience runs out."""
-    optimizer = schedule_optimizer(
-        model,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        steps=steps * config.epochs,
-    )
-    step = compile_step(
-        model,
-        optimizer,
-        augmentation=config.augment,
-        batch_size=config.batch_size,
-        seed=config.seed,
-    )
-    batches = iter(
-        training_batches(config.shards, batch_size=config.batch_size, seed=config.seed)
-    )
-    best = _Best()
-    board = tf.summary.create_file_writer(str(_board_of(config.run)))
-    for epoch in range(1, config.epochs + 1):
-        learned = _epoch(config, step, batches, epoch, steps)
-        validated = _validate(config, model)
-        _finite(validated["validation_loss"], epoch, steps)
-        record = {"epoch": epoch, **learned, **validated}
-        if validated["validation_loss"] < best.loss:
-            best.loss, best.epoch = validated["validation_loss"], epoch
-            _save_weights(config.run, model)
-        _report(config, board, record)
-        if epoch - best.epoch >= config.patience:
-            _log.info("no better for %d epochs: stopping", config.patience)
-            return
-
-
-def _epoch(
+def _prepare(
     config: TrainConfig,
-    step: Step,
-    batches: Iterator[dict[str, tf.Tensor]],
-    epoch: int,
-    steps: int,
-) -> dict[str, float]:
-    """Runs one epoch; returns its means, its speed and its input-bound share."""
-    losses, rights, waited = [], [], 0.0
-    start = time.perf_counter()
-    with progress(f"epoch {epoch}/{config.epochs}", steps, "steps") as advance:
-        for index in range(steps):
-            asked = time.perf_counter()
-            batch = next(batches)
-            waited += time.perf_counter() - asked
-            number = tf.constant((epoch - 1) * steps + index, tf.int32)
-            loss, right = step(batch["image"], batch["label"], number)
-            losses.append(_finite(float(loss), epoch, index + 1))
-            rights.append(float(right))
-            elapsed = time.perf_counter() - start
-            speed = (index + 1) * config.batch_size / elapsed
-            advance(
-                loss=f"{np.mean(losses[-50:]):.3f}",
-                speed=f"{speed:.0f} slices/s",
-                waiting=f"{waited / elapsed:.1%}",
-            )
-    elapsed = time.perf_counter() - start
-    return {
-        "loss": float(np.mean(losses)),
-        "accuracy": float(np.mean(rights)),
-        "slices_per_second": steps * config.batch_size / elapsed,
-        "input_bound": waited / elapsed,
-    }
+    manifest: Manifest,
+    devices: Devices,
+    identity: dict[str, Any],
+    checkpoint: Checkpoint | None,
+    stop: Stop,
+) -> Loop:
+    """Builds the network, compiles the steps and opens the input, at its position."""
+    share, rest = divmod(config.batch_size, devices.replicas)
+    if rest:
+        raise ValueError(
+            f"--batch-size {config.batch_size} cannot be shared by {devices.replicas} "
+            "devices; make it a multiple of their number"
+        )
+    step = StepConfig(config.augment, share, config.accumulate, config.seed)
+    steps = steps_per_epoch(manifest, share, devices.replicas)
+    with devices.strategy.scope():
+        model = build(config.hyper, seed=config.seed, precision=devices.precision)
+        optimizer = build_optimizer(
+            model,
+            cosine_schedule(config.learning_rate, steps * config.epochs),
+            weight_decay=config.weight_decay,
+            precision=devices.precision,
+        )
+    position = Position()
+    if checkpoint is not None:
+        restore(checkpoint, [*model.variables, *optimizer.variables])
+        position = checkpoint.position
+        _log.info("going on at epoch %d, step %d", position.epoch, position.step)
+    elif devices.chief:
+        runs.begin(config.run, dataclasses.asdict(config), manifest.sha256, model)
+    if devices.chief:
+        runs.keep_epochs(config.run, position.epoch - 1)
+    return Loop(
+        run=config.run,
+        devices=devices,
+        model=model,
+        optimizer=optimizer,
+        train_step=compile_train_step(model, optimizer, devices, step),
+        validation_step=compile_validation_step(model, devices),
+        batches=devices.iterate(
+            [
+                training_batches(
+                    config.shards,
+                    batch_size=share,
+                    seed=config.seed,
+                    first_epoch=position.epoch - 1,
+                    first_step=position.step,
+                    share=part,
+                )
+                for part in devices.shares()
+            ]
+        ),
+        validation=[
+            validation_batches(config.shards, batch_size=VALIDATION_BATCH, share=part)
+            for part in devices.shares()
+        ],
+        steps=steps,
+        slices=config.batch_size,
+        position=position,
+        identity=identity,
+        stop=stop,
+        checkpoint_seconds=config.checkpoint_seconds,
+    )
 
 
-def _finite(loss: float, epoch: int, step: int) -> float:
-    """The loss, where it still is a number."""
+def _learn(
+    config: TrainConfig, loop: Loop, callbacks: Sequence[keras.callbacks.Callback]
+) -> None:
+    """Epochs of timed steps, each validated, until patience runs out."""
+    own = [_board(config, loop)] if loop.devices.chief else []
+    told = keras.callbacks.CallbackList([*own, *callbacks], model=loop.model)
+    told.on_train_begin()
+    loop.model.stop_training = False  # Keras' callbacks set it
+    position = loop.position
+    while position.epoch <= config.epochs and not loop.model.stop_training:
+        if position.epoch - 1 - position.best_epoch >= config.patience:
+            _log.info("no better for %d epochs: stopping", config.patience)
+            break
+        told.on_epoch_begin(position.epoch)
+        title = f"epoch {position.epoch}/{config.epochs}"
+        with progress(title, loop.steps - position.step, "steps") as advance:
+            learned = loop.learn(told, advance)
+        loop.save()  # Validation can be long, and need not be waited for.
+        record = {"epoch": position.epoch, **learned, **loop.validate()}
+        _judge(loop, record)
+        told.on_epoch_end(position.epoch, record)
+        position.next_epoch()
+        loop.save()
+    told.on_train_end()
+
+
+def _judge(loop: Loop, record: dict[str, Any]) -> None:
+    """Keeps the network where it is the best so far, and reports the epoch."""
+    loss, position = record["validation_loss"], loop.position
     if not math.isfinite(loss):
         raise ValueError(
-            f"the loss is {loss} after step {step} of epoch {epoch}; lower "
-            "--learning-rate, or look for broken slices"
+            f"the validation loss is {loss} after epoch {position.epoch}; lower "
+            "--learning-rate and pass --restart, or look for broken slices"
         )
-    return loss
-
-
-def _validate(config: TrainConfig, model: keras.Model) -> dict[str, float]:
-    """Loss and accuracy over the whole validation split, each slice once."""
-    scores = _validation_scores(config, model)
-    logs = scoring.log_softmax(scores.logits, 1.0)
-    truth = logs[np.arange(len(scores.labels)), scores.labels]
-    return {
-        "validation_loss": float(-truth.mean()),
-        "validation_accuracy": float((logs.argmax(1) == scores.labels).mean()),
-    }
-
-
-def _validation_scores(config: TrainConfig, model: keras.Model) -> scoring.Scores:
-    batches = evaluation_batches(config.shards, "validation", batch_size=256)
-    return scoring.score(model, batches)
-
-
-def _weights_of(run: Path) -> Path:
-    return run / "best.weights.h5"
-
-
-def _board_of(run: Path) -> Path:
-    return run / "tensorboard"
-
-
-def _save_weights(run: Path, model: keras.Model) -> None:
-    """Keeps the weights, whole or not at all."""
-    temporary = run / "saving.weights.h5"
-    model.save_weights(temporary)
-    temporary.replace(_weights_of(run))
-
-
-def _report(
-    config: TrainConfig, board: "tf.summary.SummaryWriter", record: dict[str, Any]
-) -> None:
-    with (config.run / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
-    with board.as_default(step=record["epoch"]):
-        for name, value in record.items():
-            tf.summary.scalar(name, value)
+    if loss < position.best_loss:
+        position.best_loss, position.best_epoch = loss, position.epoch
+        if loop.devices.chief:
+            runs.save_weights(loop.run, loop.model)
+    if loop.devices.chief:
+        runs.add_epoch(loop.run, record)
     _log.info(
         "epoch %d: loss %.4f  accuracy %.4f  validation loss %.4f  accuracy %.4f  "
         "%.0f slices/s  input-bound %.1f %%",
@@ -273,14 +211,36 @@ def _report(
     )
 
 
-def _finish(config: TrainConfig, model: keras.Model) -> None:
-    """Takes the best weights, calibrates them and writes the network, last of all."""
-    model.load_weights(_weights_of(config.run))
-    calibrate(_validation_scores(config, model)).save(config.run)
-    with replacing(config.run / "model.keras") as temporary:
-        whole = temporary.with_suffix(".keras")  # Keras insists on the ending
-        model.save(whole)
-        whole.replace(temporary)
+def _board(config: TrainConfig, loop: Loop) -> Board:
+    batches = evaluation_batches(config.shards, "train", batch_size=PICTURES)
+    before = scoring.normalise(next(iter(batches))["image"])
+    seed = tf.constant([config.seed, 0], tf.int32)
+    drawn = augment.sample(config.augment, before.shape[0], seed)
+    after = augment.apply(before, drawn)
+    return Board(config.run / runs.BOARD, before, after, loop.position.epoch)
+
+
+def _interrupted(config: TrainConfig, loop: Loop) -> int:
+    """Finishes the run with the best network so far; returns the exit code."""
+    _log.warning(
+        "interrupted at epoch %d, step %d: saved in %s; the same command goes on",
+        *(loop.position.epoch, loop.position.step, config.run),
+    )
+    if loop.devices.chief and loop.position.best_epoch:
+        _finish(config)
+        _log.warning("the best network so far is finished and kept in %s", config.run)
+    return INTERRUPTED
+
+
+def _finish(config: TrainConfig) -> None:
+    """Calibrates the best weights and writes the network, last of all."""
+    model = build(config.hyper, seed=config.seed)
+    model.load_weights(runs.weights_of(config.run))
+    batches = evaluation_batches(
+        config.shards, "validation", batch_size=VALIDATION_BATCH
+    )
+    calibration = calibrate(scoring.score(model, batches))
+    runs.finish(config.run, model, calibration)
 
 
 def main() -> int:

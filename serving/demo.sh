@@ -12,7 +12,7 @@ step() {
 step "1/6 Simulate heads and cut them into shards" \
   pipeline.shards --phantom "${DEMO_SUBJECTS:-144}" --out data/shards/demo
 step "2/6 Train" \
-  pipeline.train --shards data/shards/demo --run runs/train/demo --epochs "${DEMO_EPOCHS:-8}"
+  pipeline.train --shards data/shards/demo --run runs/train/demo --epochs "${DEMO_EPOCHS:-8}" --restart
 step "3/6 Evaluate on heads it never saw" \
   pipeline.evaluate --run runs/train/demo
 step "4/6 Export, gate and publish" \

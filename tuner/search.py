@@ -24,9 +24,9 @@ import tensorflow as tf
 from keras_tuner.engine import base_tuner
 
 from pipeline.command import INTERRUPTED, run_command
-from pipeline.dataset import steps_per_epoch
 from pipeline.files import write_json
 from pipeline.manifest import Manifest, load_manifest
+from pipeline.share import steps_per_epoch
 from pipeline.train import TrainConfig, train
 from tuner.space import configure, space
 from tuner.winner import Winner

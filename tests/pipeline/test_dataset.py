@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from pipeline.contrasts import CLASSES
-from pipeline.dataset import evaluation_batches, steps_per_epoch, training_batches
+from pipeline.dataset import evaluation_batches, training_batches
 from pipeline.manifest import Manifest
+from pipeline.share import steps_per_epoch
 
 Built = tuple[Path, Manifest]
 Batch = dict[str, np.ndarray]

@@ -145,7 +145,7 @@ def test_training_again_forgets_what_was_measured_before(
     shards: tuple[Path, Manifest], run: Path
 ) -> None:
     evaluate(EvaluateConfig(run=run))
-    train(config(shards[0], run, seed=5, epochs=1))
+    train(config(shards[0], run, seed=5, epochs=1, restart=True))
     assert load_run(run).metrics == {}
 
 

@@ -1,0 +1,105 @@
+"""The settings of a training, and which of them a run can go on with."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.augment import AugmentConfig
+from pipeline.checkpoints import Checkpoint
+from pipeline.devices import DeviceConfig, Devices
+from pipeline.manifest import Manifest
+from pipeline.model import HyperParameters
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Trains a network.
+
+    Attributes:
+        shards: Folder of shards with their manifest.
+        run: Folder of the run; one that was interrupted goes on.
+        epochs: Passes over the training slices, at most.
+        patience: Epochs without a better validation loss before training stops.
+        batch_size: Slices a step, over all devices.
+        accumulate: The gradient of a step is added up over so many parts, so that a
+            batch need not fit into the devices at once.
+        learning_rate: Peak of a cosine schedule.
+        weight_decay: Of AdamW.
+        seed: Fixes weights, order and augmentation.
+        checkpoint_seconds: Time between two checkpoints within an epoch: what a
+            `kill -9` costs at most. A checkpoint takes milliseconds.
+        restart: Train from the first step, whatever the run's folder holds.
+        hyper: The network.
+        augment: How far slices are changed.
+        device: Where to compute, and how.
+    """
+
+    shards: Path = Path("data/shards/phantom")
+    run: Path = Path("runs/train/default")
+    epochs: int = 12
+    patience: int = 10
+    batch_size: int = 32
+    accumulate: int = 1
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    seed: int = 0
+    checkpoint_seconds: float = 30.0
+    restart: bool = False
+    hyper: HyperParameters = dataclasses.field(default_factory=HyperParameters)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    device: DeviceConfig = dataclasses.field(default_factory=DeviceConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "patience", "batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        for name in ("learning_rate", "checkpoint_seconds"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+
+    def identity(self, manifest: Manifest, devices: Devices) -> dict[str, Any]:
+        """What the result of a training depends on."""
+        content = json.loads(json.dumps(dataclasses.asdict(self), default=str))
+        for name in ("run", "shards", "checkpoint_seconds", "restart", "device"):
+            del content[name]
+        return {
+            "manifest_sha256": manifest.sha256,
+            "replicas": devices.replicas,
+            "precision": devices.precision,
+            **content,
+        }
+
+
+def check_same(
+    config: TrainConfig, checkpoint: Checkpoint | None, identity: dict[str, Any]
+) -> None:
+    """Refuses a folder that holds another training, or one that cannot go on.
+
+    Args:
+        config: What is to be trained.
+        checkpoint: Found in the run's folder.
+        identity: Of `config`.
+
+    Raises:
+        ValueError: They differ, or there is a network and no checkpoint.
+    """
+    if checkpoint is None:
+        if (config.run / "model.keras").is_file() and not config.restart:
+            raise ValueError(
+                f"{config.run} holds a network and no checkpoint to go on from; name "
+                "another RUN=, or pass --restart to replace it"
+            )
+        return
+    before = checkpoint.identity
+    other = [name for name in identity if before.get(name) != identity[name]]
+    if other:
+        differences = "; ".join(
+            f"{name} {before.get(name)} there, {identity[name]} here" for name in other
+        )
+        raise ValueError(
+            f"{config.run} holds a training of other settings ({differences}); give "
+            "the same ones to go on, name another RUN=, or pass --restart to replace it"
+        )
