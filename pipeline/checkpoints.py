@@ -7,7 +7,9 @@ kept, so that a damaged file costs the minutes since then, not the training.
 import dataclasses
 import json
 import logging
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +23,12 @@ from pipeline.files import replacing
 FOLDER: Final = "checkpoints"
 _LAST: Final = "last.npz"
 _BEFORE: Final = "before.npz"
+
+_DAMAGE: Final = (
+    *(ValueError, KeyError, TypeError, OSError, EOFError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+    RuntimeError,  # zipfile's word for flags that a flipped bit sets: encrypted, say
+)
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +113,7 @@ def load_checkpoint(run: Path) -> Checkpoint | None:
             continue
         try:
             return _read(path)
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             _log.warning("%s is damaged (%s)", path, error)
             damaged.append(name)
     if damaged:

@@ -130,8 +130,17 @@ def open_devices(config: DeviceConfig) -> Devices:
     worker, workers = cluster or (0, 1)
     count = max(1, strategy.num_replicas_in_sync // workers)
     local = tuple(f"/device:{kind}:{index}" for index in range(count))
-    precision = config.precision if config.precision != "auto" else _precision(gpus)
+    precision = config.precision
+    if precision == "auto":
+        details = map(tf.config.experimental.get_device_details, gpus)
+        found = [each.get("compute_capability", (0, 0)) for each in details]
+        precision = best_precision(found)
     xla = config.xla == "on" or (config.xla == "auto" and bool(gpus))
+    if xla and kind == "CPU" and count > 1:
+        raise ValueError(
+            f"XLA compiles for one CPU device a process, and this one has {count}; "
+            "pass --device.xla off"
+        )
     devices = Devices(strategy, local, precision, xla, worker, workers)
     _log.info(
         "%d %s%s, %s%s",
@@ -154,7 +163,10 @@ def _strategy(cluster: tuple[int, int] | None, kind: str) -> tf.distribute.Strat
 
 def _cluster() -> tuple[int, int] | None:
     """(number of this worker, number of workers) by `TF_CONFIG`; None where alone."""
-    text = os.environ.get("TF_CONFIG", "").strip() or "{}"
+    text = os.environ.get("TF_CONFIG", "{}")
+    if not text.strip():
+        del os.environ["TF_CONFIG"]  # TensorFlow's own reader fails on an empty one.
+        return None
     try:
         content = json.loads(text)
         workers = content.get("cluster", {}).get("worker", [])
@@ -177,13 +189,13 @@ def _nonsense(text: str, reason: str) -> ValueError:
     )
 
 
-def _precision(gpus: Sequence[Any]) -> Precision:
-    if not gpus:
-        return "float32"
-    oldest = min(
-        tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
-        for gpu in gpus
-    )
+def best_precision(capabilities: Sequence[tuple[int, int]]) -> Precision:
+    """The fastest type that all GPUs compute in hardware.
+
+    Args:
+        capabilities: Compute capability of each GPU; empty on CPUs.
+    """
+    oldest = min(capabilities, default=(0, 0))
     if oldest >= _BFLOAT16_SINCE:
         return "mixed_bfloat16"
     return "mixed_float16" if oldest >= _FLOAT16_SINCE else "float32"

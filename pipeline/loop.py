@@ -166,6 +166,7 @@ class Loop:
                 tf.constant(float(self.stop.requested)),
             )
             taken.append((parts, result))
+            meter.steps += 1
             if self.stop.requested and self.devices.workers == 1:
                 break
         return taken

@@ -130,8 +130,8 @@ def compile_train_step(
         if devices.replicas > 1:
             # Each device normalises its own slices; one network comes of it.
             for variable in sums:
-                mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, variable.value)
-                variable.assign(mean)
+                value = tf.identity(variable.value)
+                variable.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, value))
         return tf.stack([loss, right, stop])
 
     @tf.function

@@ -24,14 +24,15 @@ def head(seed: int, shape: tuple[int, ...]) -> np.ndarray:
     return np.where(inside, texture, 4).astype(np.uint8)
 
 
+def save_png(path: Path, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(head(seed, (40, 36))).save(path)
+    return path
+
+
 @pytest.fixture
 def write_png() -> WriteScan:
-    def write(path: Path, seed: int = 0) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(head(seed, (40, 36))).save(path)
-        return path
-
-    return write
+    return save_png
 
 
 @pytest.fixture
@@ -45,20 +46,36 @@ def write_nifti() -> WriteScan:
     return write
 
 
-@pytest.fixture
-def class_folders(tmp_path: Path, write_png: WriteScan) -> Path:
-    """12 PNG files of each class, named as the study named them."""
-    root = tmp_path / "scans"
+def save_class_folders(root: Path) -> Path:
     for index, contrast in enumerate(CLASSES):
         for subject in range(12):
             name = f"{contrast}_{subject}_1.png"
-            write_png(root / contrast / name, 100 * index + subject)
+            save_png(root / contrast / name, 100 * index + subject)
     return root
+
+
+def build_shards(folder: Path) -> tuple[Path, Manifest]:
+    """Shards of `folder/scans`, four of them for training."""
+    out, data = folder / "shards", folder / "scans"
+    config = ShardsConfig(out=out, data=data, scans_per_shard=10, workers=1)
+    return out, build(find_scans(data), config)
+
+
+@pytest.fixture
+def class_folders(tmp_path: Path) -> Path:
+    """12 PNG files of each class, named as the study named them."""
+    return save_class_folders(tmp_path / "scans")
 
 
 @pytest.fixture
 def shards(tmp_path: Path, class_folders: Path) -> tuple[Path, Manifest]:
     """Shards of `class_folders`, four of them for training."""
-    out = tmp_path / "shards"
-    config = ShardsConfig(out=out, data=class_folders, scans_per_shard=10, workers=1)
-    return out, build(find_scans(class_folders), config)
+    return build_shards(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lasting_shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
+    """The same, for tests that only read them."""
+    folder = tmp_path_factory.mktemp("lasting")
+    save_class_folders(folder / "scans")
+    return build_shards(folder)
