@@ -68,6 +68,22 @@ def test_the_gather_compiles_under_xla() -> None:
     np.testing.assert_allclose(compiled(slices(4)), expected, atol=2e-4)
 
 
+def test_a_seed_draws_the_same_wherever_the_applying_is_compiled() -> None:
+    apart = drawn(AugmentConfig(), seed=5)
+
+    @tf.function
+    def both() -> tuple[tf.Tensor, tf.Tensor]:
+        parameters = drawn(AugmentConfig(), seed=5)
+        compiled = tf.function(
+            lambda images: apply(images, parameters, xla=True), jit_compile=True
+        )
+        return parameters.grain, compiled(slices())
+
+    grain, changed = both()
+    np.testing.assert_array_equal(grain, apart.grain)
+    np.testing.assert_allclose(changed, apply(slices(), apart), atol=2e-4)
+
+
 def test_noise_is_on_the_scale_of_the_slice() -> None:
     config = AugmentConfig(
         rotation=0, zoom=0, shear=0, shift=0, gamma=0, gain=0, bias=0, noise=0.1, blur=0

@@ -1,5 +1,6 @@
 import itertools
 import json
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,16 @@ import pytest
 import tensorflow as tf
 
 from pipeline.contrasts import CLASSES
-from pipeline.dataset import evaluation_batches, training_batches
+from pipeline.dataset import (
+    PREFETCH,
+    evaluation_batches,
+    training_batches,
+    validation_batches,
+)
+from pipeline.devices import DeviceConfig, open_devices
 from pipeline.manifest import Manifest
-from pipeline.share import steps_per_epoch
+from pipeline.records import parse
+from pipeline.share import Share, steps_per_epoch
 
 Built = tuple[Path, Manifest]
 Batch = dict[str, np.ndarray]
@@ -71,6 +79,100 @@ def test_order_is_a_function_of_seed_and_epoch(shards: Built) -> None:
     assert same(straight, again)
     assert same(straight[10:], third)
     assert not same(straight, other)
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(0, 0), (0, 3), (1, 2), (2, 5)])
+def test_reading_from_a_position_is_reading_on(
+    shards: Built, epoch: int, step: int
+) -> None:
+    folder, _ = shards
+    straight = take(20, training_batches(folder, batch_size=8, seed=1))
+    later = training_batches(
+        folder, batch_size=8, seed=1, first_epoch=epoch, first_step=step
+    )
+    rest = straight[5 * epoch + step :]
+    assert same(rest, take(len(rest), later))
+
+
+def test_devices_read_different_slices_and_together_all(shards: Built) -> None:
+    folder, _ = shards
+    for epoch in (0, 1):
+        read = [
+            {
+                image.tobytes()
+                for batch in take(
+                    4,
+                    training_batches(
+                        folder,
+                        batch_size=5,
+                        seed=1,
+                        first_epoch=epoch,
+                        share=Share(index, 2),
+                    ),
+                )
+                for image in batch["image"]
+            }
+            for index in range(2)
+        ]
+        assert [len(each) for each in read] == [20, 20]
+        assert len(read[0] | read[1]) == 40
+
+
+def test_an_epoch_of_unequal_shards_has_the_steps_that_every_device_can_take(
+    shards: Built,
+) -> None:
+    sizes = [shard.records for shard in shards[1].of_split("train")]
+    assert sizes == [10] * 4
+    assert steps_per_epoch(shards[1], 5, shares=3) == 2
+    assert steps_per_epoch(shards[1], 5, shares=2) == 4
+    with pytest.raises(ValueError, match="5 devices cannot share 4 training shards"):
+        steps_per_epoch(shards[1], 1, shares=5)
+
+
+def test_validation_counts_every_example_once_over_all_devices(shards: Built) -> None:
+    folder, manifest = shards
+    total = manifest.count("validation")
+    truth = take(9, evaluation_batches(folder, "validation", batch_size=total))[0]
+    for count in (1, 2, 3):
+        read = [
+            list(
+                validation_batches(
+                    folder, batch_size=3, share=Share(index, count)
+                ).as_numpy_iterator()
+            )
+            for index in range(count)
+        ]
+        assert len({len(batches) for batches in read}) == 1
+        examples = [
+            image.tobytes()
+            for batches in read
+            for batch in batches
+            for image, weight in zip(batch["image"], batch["weight"], strict=True)
+            if weight
+        ]
+        assert sorted(examples) == sorted(image.tobytes() for image in truth["image"])
+
+
+def test_the_next_batch_is_on_its_way_while_a_step_runs(
+    shards: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = threading.Semaphore(0)
+
+    def counted(records: tf.Tensor) -> tf.Tensor:
+        parsed.release()
+        return records
+
+    def parse_and_tell(records: tf.Tensor, *tags: str) -> dict[str, tf.Tensor]:
+        told = tf.py_function(counted, [records], tf.string)
+        return parse(tf.ensure_shape(told, records.shape), *tags)
+
+    monkeypatch.setattr("pipeline.dataset.parse", parse_and_tell)
+    data = training_batches(shards[0], batch_size=8, seed=0)
+    (batches,) = open_devices(DeviceConfig()).iterate([data])
+    next(batches)
+    # The step of this batch has not even begun, and nobody asked for another one.
+    for _ in range(1 + PREFETCH):
+        assert parsed.acquire(timeout=60)
 
 
 def test_labels_stay_with_their_images(shards: Built) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from pipeline.dataset import training_batches
 from pipeline.evaluate import EvaluateConfig, evaluate
 from pipeline.manifest import Manifest
 from pipeline.model import HyperParameters
@@ -48,6 +50,7 @@ def test_a_run_holds_all_that_later_programs_need(
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").open()]
     assert [record["epoch"] for record in epochs] == [1, 2]
     assert all(0 <= record["input_bound"] <= 1 for record in epochs)
+    assert all(record["slices_per_second"] > 0 for record in epochs)
     assert list((run / "tensorboard").iterdir())
     assert newest_run(run.parent) == run
 
@@ -149,11 +152,41 @@ def test_training_again_forgets_what_was_measured_before(
     assert load_run(run).metrics == {}
 
 
-def test_a_loss_that_is_no_number_ends_the_training(
+def test_a_loss_that_is_no_number_ends_the_training_with_its_batch_saved(
     shards: tuple[Path, Manifest], tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="lower --learning-rate"):
-        train(config(shards[0], tmp_path / "run", learning_rate=1e30, epochs=5))
+    run = tmp_path / "run"
+    with pytest.raises(
+        ValueError, match=r"step \d+ of epoch \d.*lower --learning-rate"
+    ):
+        train(config(shards[0], run, learning_rate=1e30, epochs=5))
+    with np.load(run / "broken-batch-0.npz") as saved:
+        epoch, step = int(saved["epoch"]), int(saved["step"])
+        batches = training_batches(
+            shards[0], batch_size=8, seed=0, first_epoch=epoch - 1, first_step=step - 1
+        )
+        batch = next(batches.as_numpy_iterator())
+        np.testing.assert_array_equal(saved["image"], batch["image"])
+        np.testing.assert_array_equal(saved["label"], batch["label"])
+
+
+def test_tensorboard_shows_scalars_the_graph_and_augmented_slices(run: Path) -> None:
+    (path,) = (run / "tensorboard").iterdir()
+    events = [
+        tf.compat.v1.Event.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset(str(path))
+    ]
+    values = [(event.step, value) for event in events for value in event.summary.value]
+    scalars = [value.tag for step, value in values if step == 2]
+    assert {"loss", "validation_loss", "input_bound", "slices_per_second"} <= {*scalars}
+    graph = next(event.graph_def for event in events if event.graph_def)
+    assert b"convolution_0" in graph
+    (picture,) = (value for _, value in values if value.tag == "augmentation")
+    width, height, *slices = picture.tensor.string_val
+    assert (int(width), int(height), len(slices)) == (300, 150, 16)
+    pixels = tf.io.decode_png(slices[0]).numpy()
+    assert pixels[:, :150].std() > 10
+    assert not np.array_equal(pixels[:, :150], pixels[:, 150:])
 
 
 def test_a_flipped_byte_in_a_shard_is_named_damage(
