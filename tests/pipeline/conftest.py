@@ -60,5 +60,7 @@ def class_folders(tmp_path: Path, write_png: WriteScan) -> Path:
 def shards(tmp_path: Path, class_folders: Path) -> tuple[Path, Manifest]:
     """Shards of `class_folders`, four of them for training."""
     out = tmp_path / "shards"
-    config = ShardsConfig(out=out, data=class_folders, scans_per_shard=10, workers=1)
+    config = ShardsConfig(
+        out=out, data=class_folders, shard_megabytes=0.24, scans_per_job=10, workers=1
+    )
     return out, build(find_scans(class_folders), config)

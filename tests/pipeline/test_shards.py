@@ -25,15 +25,15 @@ Built = tuple[Path, Manifest]
 
 
 def make(data: Path, out: Path, **settings) -> Manifest:
-    settings = {"scans_per_shard": 10, "workers": 1} | settings
+    settings = {"shard_megabytes": 0.24, "scans_per_job": 10, "workers": 1} | settings
     return build(find_scans(data), ShardsConfig(out=out, data=data, **settings))
 
 
 def content(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.parent.name != "parts"
+        for path in folder.glob("*")
+        if path.is_file()
     }
 
 
@@ -203,7 +203,8 @@ def test_a_killed_build_is_resumed_to_the_same_bytes(
     shards: Built, tmp_path: Path, class_folders: Path
 ) -> None:
     out = tmp_path / "killed"
-    command = f"--data {class_folders} --out {out} --scans-per-shard 10 --workers 2"
+    command = f"--data {class_folders} --out {out} --scans-per-job 10 --workers 2"
+    command += " --shard-megabytes 0.24"
     build = subprocess.Popen(
         [sys.executable, "-m", "pipeline.shards", *command.split()],
         stderr=subprocess.DEVNULL,
@@ -240,7 +241,7 @@ def test_shards_of_an_earlier_plan_are_removed_and_strangers_kept(
     folder, _ = shards
     (folder / "notes.txt").write_text("mine")
     (folder / "mine.tfrecord").write_bytes(b"")
-    manifest = make(class_folders, folder, scans_per_shard=40)
+    manifest = make(class_folders, folder, shard_megabytes=0.5, replace=True)
     left = {path.name for path in folder.iterdir() if path.is_file()}
     assert left == {
         *(shard.file for shard in manifest.shards),
