@@ -86,7 +86,9 @@ def _identify(found: Sequence[_Found], checksums: NDArray[np.uint32]) -> list[in
         free[int(value)].append(index)
     # Whole ones first: a damaged one must not take the place of a whole one.
     for item in sorted(found, key=lambda item: not item.whole):
-        for value in (item.stored, item.computed):
+        # What lies up to the next readable header may be more than one record.
+        sure = item.frame.length is not None or item.stored == item.computed
+        for value in (item.stored, item.computed) if sure else ():
             if free.get(value):
                 item.index = free[value].popleft()
                 break

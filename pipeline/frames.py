@@ -47,7 +47,8 @@ def read_frames(path: Path, start: int, stop: int) -> list[bytes]:
 def damaged(path: Path) -> ValueError:
     """Returns the error of a file of records whose content is not what was written."""
     return ValueError(
-        f"{path} is damaged; run the same command again, it makes the file anew"
+        f"{path} is damaged; run the `make shards` that made it again: it redoes only "
+        "what is damaged"
     )
 
 

@@ -1,7 +1,7 @@
 """Packs all shards of a build: finds those that are whole, makes the others."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from pipeline.jobs import CUT, PARTS, Cut, Waiting, cut_file, is_whole
 from pipeline.manifest import Shard
@@ -43,12 +43,22 @@ def lost_cuts(
     packs: Sequence[Pack],
     shards: Mapping[Pack, Shard],
     cuts: Mapping[str, Cut],
+    written: Set[str],
     config: ShardsConfig,
 ) -> set[str]:
-    """Names the cuts that shards are to be packed from and that are gone or damaged."""
+    """Names the cuts that shards are to be packed from and that are gone or damaged.
+
+    Args:
+        packs: All shards.
+        shards: Those that are there and whole.
+        cuts: All cuts by name.
+        written: Those that this process has just written.
+        config: Where, and by how many hands.
+    """
     needed = {
         piece.cut for shard in packs if shard not in shards for piece in shard.pieces
     }
+    needed -= written
     files = {
         Waiting(cut_file(config.out, name), cuts[name].bytes, cuts[name].sha256): name
         for name in needed

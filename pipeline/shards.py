@@ -108,7 +108,7 @@ def _cut(
             in_order = [cuts[job.name] for job in jobs]
             packs = plan_all(in_order, config)
             shards = whole_shards(packs, shards, config.workers)
-            lost = lost_cuts(packs, shards, cuts, config) - written
+            lost = lost_cuts(packs, shards, cuts, written, config)
             if not lost:
                 return in_order, packs, shards
             todo = [job for job in jobs if job.name in lost]

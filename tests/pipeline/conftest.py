@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -14,6 +15,8 @@ from pipeline.shards import ShardsConfig, build
 from pipeline.sources import find_scans
 
 WriteScan = Callable[[Path, int], Path]
+Make = Callable[..., Manifest]
+Content = Callable[[Path], dict[str, bytes]]
 
 
 def head(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -57,10 +60,33 @@ def class_folders(tmp_path: Path, write_png: WriteScan) -> Path:
 
 
 @pytest.fixture
-def shards(tmp_path: Path, class_folders: Path) -> tuple[Path, Manifest]:
+def make() -> Make:
+    """Builds shards of a folder: four of 40 training slices, cut by tens."""
+
+    def make(data: Path, out: Path, **settings: Any) -> Manifest:
+        settings = {
+            "shard_megabytes": 0.24,
+            "scans_per_job": 10,
+            "workers": 1,
+        } | settings
+        return build(find_scans(data), ShardsConfig(out=out, data=data, **settings))
+
+    return make
+
+
+@pytest.fixture
+def content() -> Content:
+    """Reads what users get: all but `parts/`."""
+
+    def content(folder: Path) -> dict[str, bytes]:
+        files = (path for path in folder.iterdir() if path.is_file())
+        return {path.name: path.read_bytes() for path in files}
+
+    return content
+
+
+@pytest.fixture
+def shards(tmp_path: Path, class_folders: Path, make: Make) -> tuple[Path, Manifest]:
     """Shards of `class_folders`, four of them for training."""
     out = tmp_path / "shards"
-    config = ShardsConfig(
-        out=out, data=class_folders, shard_megabytes=0.24, scans_per_job=10, workers=1
-    )
-    return out, build(find_scans(class_folders), config)
+    return out, make(class_folders, out)
