@@ -54,18 +54,19 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def main(data: Path, out: Path) -> None:
+def main(data: Path, out: Path, stride: int) -> None:
     run(data, out / "whole", None)
     whole = content(out / "whole")
-    kills, different = 0, []
-    while run(data, out / f"{kills}", kills):
-        run(data, out / f"{kills}", None)
-        if content(out / f"{kills}") != whole:
-            different.append(kills)
-        kills += 1
-    print(
-        json.dumps({"kills": kills, "shards": len(whole) - 2, "different": different})
-    )
+    kills, different = [], []
+    step = random.randrange(stride)
+    while run(data, out / f"{step}", step):
+        run(data, out / f"{step}", None)
+        if content(out / f"{step}") != whole:
+            different.append(step)
+        kills.append(step)
+        step += stride
+    report = {"kills": kills, "shards": len(whole) - 2, "different": different}
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":
