@@ -7,6 +7,7 @@ Processes are forked from one that has loaded what they need: each costs its wor
 
 import json
 import os
+import random
 import signal
 import sys
 from pathlib import Path
