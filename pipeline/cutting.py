@@ -68,11 +68,13 @@ def find_cuts(
         ValueError: Cuts are missing, or too many scans could not be used.
     """
     missing: list[Job] = []
-    for job, found in run_all(current, jobs, config.workers):
-        if found is None:
-            missing.append(job)
-        else:
-            cuts[job.name] = found
+    with progress("looking for cuts", len(jobs), "cuts") as advance:
+        for job, found in run_all(current, jobs, config.workers):
+            if found is None:
+                missing.append(job)
+            else:
+                cuts[job.name] = found
+            advance(missing=len(missing))
     if missing:
         missing.sort(key=lambda job: job.number)
         raise ValueError(_missing(missing, cuts))
