@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import mri_contrast.slices
 from mri_contrast.errors import UnreadableScan
 from pipeline.contrasts import CLASSES
-from pipeline.files import replacing, sha256_of, write_json
+from pipeline.files import as_json, replacing, sha256_of, write_json
 from pipeline.manifest import SCHEMA
 from pipeline.sources import LabelledScan
 
@@ -25,6 +25,8 @@ PARTS: Final = "parts"
 
 CUT: Final = "cut"
 """Folder in `PARTS` of the records that are not packed into shards yet."""
+
+_SEAL: Final = "seal"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def cut(job: Job) -> tuple[Cut, bool]:
         subjects=len({scan.subject for scan in used}),
         rejected=tuple(rejected),
     )
-    write_json(job.note, dataclasses.asdict(note))
+    write_note(job.note, dataclasses.asdict(note))
     return note, True
 
 
@@ -174,13 +176,23 @@ def noted(job: Job, fingerprint: str) -> Cut | None:
     return Cut.parse(content)
 
 
+def write_note(path: Path, content: dict[str, Any]) -> None:
+    """Notes that work is finished, with a digest of the note itself."""
+    write_json(path, {**content, _SEAL: _seal(content)})
+
+
 def read_note(path: Path) -> dict[str, Any] | None:
     """Returns what a note holds, or None where there is none or it is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        seal = content.pop(_SEAL)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return content if isinstance(content, dict) else None
+    return content if seal == _seal(content) else None
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return hashlib.sha256(as_json(content).encode()).hexdigest()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -90,9 +90,8 @@ class Manifest:
     def is_saved(self, folder: Path) -> bool:
         """Tells whether `manifest.json` holds just this."""
         path = folder / NAME
-        return path.is_file() and path.read_text(encoding="utf-8") == as_json(
-            self._content()
-        )
+        text = as_json(self._content()).encode()
+        return path.is_file() and path.read_bytes() == text
 
     def _content(self) -> dict[str, Any]:
         content = dataclasses.asdict(self)
@@ -100,12 +99,12 @@ class Manifest:
         return content
 
     @classmethod
-    def parse(cls, text: str, sha256: str) -> Self:
-        """Builds a manifest from the text of `manifest.json`."""
-        content = json.loads(text)
-        content["classes"] = tuple(content["classes"])
-        content["shards"] = tuple(Shard(**shard) for shard in content["shards"])
-        return cls(**content, sha256=sha256)
+    def parse(cls, content: dict[str, Any], sha256: str) -> Self:
+        """Builds a manifest from the content of `manifest.json`."""
+        shards = tuple(Shard(**shard) for shard in content["shards"])
+        classes = tuple(content["classes"])
+        given = {**content, "classes": classes, "shards": shards, "sha256": sha256}
+        return cls(**given)
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -137,8 +136,24 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         FileNotFoundError: There is no finished build in the folder.
-        ValueError: The shards were made by an incompatible version, for other classes
-            or another slicer.
+        ValueError: The manifest is damaged, or the shards were made by an incompatible
+            version, for other classes or another slicer.
+    """
+    path = folder / NAME
+    content = read_manifest_json(folder)
+    _check_versions(path, content)
+    try:
+        return Manifest.parse(content, sha256_of(path))
+    except (KeyError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def read_manifest_json(folder: Path) -> dict[str, Any]:
+    """Reads `manifest.json`, whatever version it is of.
+
+    Raises:
+        FileNotFoundError: There is no finished build in the folder.
+        ValueError: It is damaged.
     """
     path = folder / NAME
     if not path.is_file():
@@ -146,9 +161,19 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} holds no {NAME}, so it is no finished set of shards; make one "
             "with `make shards`, or name another with SHARDS="
         )
-    text = path.read_text()
-    _check_versions(path, json.loads(text))
-    return Manifest.parse(text, sha256_of(path))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(path, error) from None
+    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
+        raise _damaged(path, "it records no configuration")
+    return content
+
+
+def _damaged(path: Path, why: object) -> ValueError:
+    return ValueError(
+        f"{path} is damaged ({why}); run `make shards` again, it writes it anew"
+    )
 
 
 def _check_versions(path: Path, content: dict[str, Any]) -> None:

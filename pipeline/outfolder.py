@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pipeline.jobs import CUT, PARTS, Job, read_note
-from pipeline.manifest import NAME
+from pipeline.jobs import CUT, PARTS, Job
+from pipeline.manifest import read_manifest_json
 from pipeline.packing import Pack
 from pipeline.splits import SPLITS
 
@@ -67,8 +67,9 @@ def refuse_another_set(folder: Path, recorded: Mapping[str, object]) -> None:
     Raises:
         ValueError: Names what differs.
     """
-    there: Any = (read_note(folder / NAME) or {}).get("config")
-    if there is None:  # Nothing finished, or damaged: it goes on.
+    try:
+        there = read_manifest_json(folder)["config"]
+    except (OSError, ValueError):  # Nothing finished, or damaged: the build goes on.
         return
     differing = [
         f"{name} is {_short(there.get(name))} there and {_short(recorded.get(name))} "

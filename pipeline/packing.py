@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.files import replacing, sha256_of, write_json
+from pipeline.files import replacing, sha256_of
 from pipeline.frames import read_frames, stored_checksums
-from pipeline.jobs import PARTS, Cut, cut_file, read_note
+from pipeline.jobs import PARTS, Cut, cut_file, read_note, write_note
 from pipeline.manifest import Shard
 
 
@@ -130,7 +130,7 @@ def pack(job: Pack) -> Shard:
         "checksums": sha256_of(checksums),
         "shard": dataclasses.asdict(shard),
     }
-    write_json(job.note, note)
+    write_note(job.note, note)
     return shard
 
 

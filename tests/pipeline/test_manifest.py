@@ -46,3 +46,18 @@ def test_an_empty_split_is_refused_with_those_that_are_filled(
     manifest = make(class_folders, tmp_path / "out", test=0.0)
     with pytest.raises(ValueError, match="no 'test' slices, only train, validation;"):
         manifest.of_split("test")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("{", "("), ('"config"', '"c0nfig"'), ('"shards"', '"sharts"')]
+)
+def test_a_damaged_manifest_is_named_and_written_anew(
+    shards: Built, class_folders: Path, make: Make, old: str, new: str
+) -> None:
+    path = shards[0] / "manifest.json"
+    whole = path.read_text()
+    path.write_text(whole.replace(old, new, 1))
+    with pytest.raises(ValueError, match=r"manifest.json is damaged .*`make shards`"):
+        load_manifest(shards[0])
+    make(class_folders, shards[0])
+    assert path.read_text() == whole

@@ -1,4 +1,6 @@
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,3 +144,26 @@ def test_a_part_that_is_none_is_refused(part: str) -> None:
 def test_a_part_and_a_merge_at_once_are_refused() -> None:
     with pytest.raises(ValueError, match="pass --part or --merge"):
         ShardsConfig(out=Path("x"), phantom=1, part="0/2", merge=True)
+
+
+def test_parts_that_run_at_once_do_not_disturb_each_other(
+    shards: Built, tmp_path: Path, class_folders: Path, make: Make, content: Content
+) -> None:
+    out = tmp_path / "parts"
+    command = f"--data {class_folders} --out {out} --workers 1 --scans-per-job 10"
+    words = [sys.executable, "-m", "pipeline.shards", *command.split()]
+    words += ["--shard-megabytes", "0.24", "--part"]
+    # Two of them do the same part, as a machine does that was thought to be gone.
+    running = [subprocess.Popen([*words, part]) for part in ("0/2", "1/2", "1/2")]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    make(class_folders, out, merge=True)
+    assert content(out) == content(shards[0])
+
+
+def test_a_part_with_too_much_to_reject_stops(
+    tmp_path: Path, class_folders: Path
+) -> None:
+    for number in range(4):
+        (class_folders / "T1" / f"T1_{number}_7.png").write_bytes(b"broken")
+    with pytest.raises(ValueError, match=r"more than 5% of all 52; .*out/parts has"):
+        cut(class_folders, tmp_path / "out", "0/1")

@@ -217,3 +217,14 @@ def test_two_builds_of_one_folder_do_not_meet(
     ):
         make(class_folders, folder)
     make(class_folders, folder)
+
+
+def test_a_note_with_a_flipped_byte_is_not_believed(
+    shards: Built, class_folders: Path, make: Make, content: Content
+) -> None:
+    folder, _ = shards
+    whole = content(folder)
+    note = folder / "parts" / "train-00001.json"
+    note.write_text(note.read_text().replace('"T1": ', '"T1": 1', 1))
+    make(class_folders, folder)
+    assert content(folder) == whole
