@@ -27,8 +27,8 @@ READY := .venv/ready
 CLI := .venv/bin/mri-contrast
 endif
 
-.PHONY: help setup demo phantom shards verify describe train predict evaluate tune k8s publish promote \
-  rollback versions serve identify bench test lint clean
+.PHONY: help setup demo phantom shards verify describe train predict evaluate tune k8s \
+  publish promote rollback versions serve identify bench test lint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -91,6 +91,6 @@ def test_memory_of_a_build_does_not_grow_with_the_number_of_scans(
         return measured
 
     peak_of_build(6)
-    few, many = peak_of_build(12), peak_of_build(36)
-    # 96 more slices, 2.2 MB of pixels; a shard of 10 and what checks it are 1 MB.
+    few, many = peak_of_build(8), peak_of_build(24)
+    # 64 more slices, 1.4 MB of pixels; a shard of 10 and what checks it are 1 MB.
     assert many - few < 400_000
