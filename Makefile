@@ -27,8 +27,8 @@ READY := .venv/ready
 CLI := .venv/bin/mri-contrast
 endif
 
-.PHONY: help setup demo phantom shards train predict evaluate tune k8s publish promote \
-  rollback versions serve identify bench test lint clean
+.PHONY: help setup demo phantom shards verify describe train predict evaluate tune k8s \
+  publish promote rollback versions serve identify bench test lint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ phantom: $(READY) ## Write simulated scans as NIfTI, to look at
 
 shards: $(READY) ## Turn scans into shards: DATA= a folder or CSV, or SUBJECTS= simulated ones
 	$(PYTHON) -m pipeline.shards --out "$(SHARDS)" $(if $(DATA),--data "$(DATA)",--phantom $(SUBJECTS)) $(ARGS)
+
+verify: $(READY) ## Check every byte and record of SHARDS=
+	@$(PYTHON) -m pipeline.shards verify --shards "$(SHARDS)" $(ARGS)
+
+describe: $(READY) ## Tell what SHARDS= hold; ARGS="--sheet sheet.png" shows it
+	@$(PYTHON) -m pipeline.shards describe --shards "$(SHARDS)" $(ARGS)
 
 train: $(READY) ## Train on SHARDS= into RUN=
 	$(PYTHON) -m pipeline.train --shards "$(SHARDS)" --run "$(RUN)" $(ARGS)

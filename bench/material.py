@@ -20,7 +20,8 @@ from pipeline.sources import find_scans
 FOLDERS: Final = {"T1": "T1", "T2": "T2", "FLAIR": "flair"}
 """The study's class folders."""
 
-SLICES_PER_SHARD: Final = 512
+SHARD_MEGABYTES: Final = 11.6
+"""512 slices a shard: even a short measurement reads from several at once."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,7 +61,9 @@ def prepare(folder: Path, *, slices: int, subjects: int) -> Material:
         data=png,
         validation=0.0,
         test=0.0,
-        scans_per_shard=SLICES_PER_SHARD,
+        shard_megabytes=SHARD_MEGABYTES,
+        scans_per_job=512,  # Each is a single slice.
+        replace=True,
     )
     manifest = build(find_scans(png), config)
     return Material(png, config.out, manifest.count("train"))

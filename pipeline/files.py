@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ def replacing(path: Path) -> Iterator[Path]:
         path: The final name; its folder is made where it is missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    # Two containers that share the folder may both be process 1.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(6)}.partial")
     try:
         yield temporary
         sync(temporary)
@@ -33,8 +35,12 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_json(path: Path, content: Any) -> None:
     """Writes `content` as indented JSON, whole or not at all."""
     with replacing(path) as temporary:
-        text = json.dumps(content, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(as_json(content), encoding="utf-8")
+
+
+def as_json(content: Any) -> str:
+    """Returns what `write_json` writes."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def sha256_of(path: Path) -> str:

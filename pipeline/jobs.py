@@ -1,79 +1,136 @@
-"""One shard as a job: what goes into it, writing it, knowing that it is finished."""
+"""Cutting as a job: some scans of one split become one file of shuffled records.
+
+The file waits in `parts/cut/` until the shards are packed from it and is deleted then.
+What is known of it, the note in `parts/`, stays.
+"""
 
 import dataclasses
 import hashlib
 import json
 import random
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 import mri_contrast.slices
 from mri_contrast.errors import UnreadableScan
 from pipeline.contrasts import CLASSES
-from pipeline.files import replacing, sha256_of, write_json
-from pipeline.manifest import SCHEMA, Shard
+from pipeline.files import as_json, replacing, sha256_of, write_json
+from pipeline.manifest import SCHEMA
 from pipeline.sources import LabelledScan
 
 PARTS: Final = "parts"
-"""Folder of what is known of each finished shard; an interrupted build reads it."""
+"""Folder of what is known of an unfinished or finished build: it is resumed from it."""
+
+CUT: Final = "cut"
+"""Folder in `PARTS` of the records that are not packed into shards yet."""
+
+_SEAL: Final = "seal"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """A shard to be written.
+    """Scans to be cut.
 
     Attributes:
-        folder: Where to.
-        file: Name of the shard.
-        split: The split it belongs to.
-        seed: Shuffles the slices within the shard.
-        origin: What the build was configured with; another origin, another shard.
-        scans: What goes into it.
+        folder: Where the shards go.
+        number: Among all jobs of the build; decides which part does it.
+        name: `train-00012`.
+        split: The split that the scans belong to.
+        seed: Shuffles the slices.
+        origin: What the build was configured with; another origin, other records.
+        part: The part of the build that cuts it, for example `2/16`.
+        scans: What is cut.
     """
 
     folder: Path
-    file: str
+    number: int
+    name: str
     split: str
     seed: int
     origin: str
+    part: str | None
     scans: tuple[LabelledScan, ...]
 
     @property
-    def part(self) -> Path:
-        """Where it is noted that this shard is finished."""
-        return self.folder / PARTS / f"{self.file}.json"
+    def file(self) -> Path:
+        """Where the records wait to be packed."""
+        return cut_file(self.folder, self.name)
+
+    @property
+    def note(self) -> Path:
+        """Where it is noted what was cut."""
+        return self.folder / PARTS / f"{self.name}.json"
 
     def fingerprint(self) -> str:
-        """Returns a digest of all that decides the shard's bytes."""
+        """Returns a digest of all that decides the records; looks at every file."""
+        state = [(scan, scan.stamp()) for scan in self.scans]
         versions = (SCHEMA, mri_contrast.slices.VERSION)
-        parts = (versions, self.origin, self.file, self.scans)
+        parts = (versions, self.origin, self.name, self.seed, state)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
+def cut_file(folder: Path, name: str) -> Path:
+    """Returns where the records of a job wait to be packed."""
+    return folder / PARTS / CUT / f"{name}.tfrecord"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
-class Part:
-    """A finished shard, with what the manifest is added up from.
+class Cut:
+    """What is noted of the scans of a job.
 
     Attributes:
-        fingerprint: Of the job that made it.
-        shard: The file.
+        name: Of the job.
+        split: The split they belong to.
+        fingerprint: Of the job.
+        part: The part of the build that cut it.
+        records: Number of slices.
+        bytes: Size of the file of records.
+        sha256: Hexadecimal digest of that file.
         slices: Number of slices by class.
+        scans: Number of scans that gave slices by class.
+        subjects: Number of subjects that gave slices; no other job has one of them.
         rejected: Name and reason of each scan that could not be used.
     """
 
+    name: str
+    split: str
     fingerprint: str
-    shard: Shard
+    part: str | None
+    records: int
+    bytes: int
+    sha256: str
     slices: dict[str, int]
+    scans: dict[str, int]
+    subjects: int
     rejected: tuple[tuple[str, str], ...]
 
+    @classmethod
+    def parse(cls, content: dict[str, Any]) -> Self:
+        """Builds it from the content of a note."""
+        rejected = tuple((name, reason) for name, reason in content["rejected"])
+        return cls(**{**content, "rejected": rejected})
 
-def write_shard(job: Job) -> Part:
-    """Reads, cuts and writes the scans of one shard, and notes that it is finished."""
-    # Only the processes that write import TensorFlow: 3 s and 600 MiB each.
+
+def cut(job: Job) -> tuple[Cut, bool]:
+    """Cuts the scans of a job, unless that is noted already.
+
+    Holds the slices of this one job in memory.
+
+    Returns:
+        What is noted, and whether the records were written just now.
+    """
+    # Before the scans are read: one that is changed meanwhile is cut again next time.
+    fingerprint = job.fingerprint()
+    known = noted(job, fingerprint)
+    if known is not None:
+        return known, False
+    # Only the processes that cut import TensorFlow: 3 s and 600 MiB each.
     from pipeline import records
 
     kept: list[records.Record] = []
+    used: list[LabelledScan] = []
     rejected = []
     for scan in job.scans:
         try:
@@ -82,40 +139,80 @@ def write_shard(job: Job) -> Part:
         except (UnreadableScan, OSError) as error:
             rejected.append((scan.name, " ".join(str(error).split())))
             continue
-        label = CLASSES.index(scan.contrast)
-        tags = (label, scan.subject, scan.source, scan.name)
+        tags = (CLASSES.index(scan.contrast), scan.subject, scan.source, scan.name)
         kept.extend(records.Record(image, *tags) for image in slices)
-    random.Random(f"{job.seed}:{job.file}").shuffle(kept)
-    path = job.folder / job.file
-    with replacing(path) as temporary:
+        used.append(scan)
+    random.Random(f"{job.seed}:{job.name}").shuffle(kept)
+    with replacing(job.file) as temporary:
         records.write(temporary, kept)
-    counts = Counter(CLASSES[record.label] for record in kept)
-    part = Part(
-        fingerprint=job.fingerprint(),
-        shard=Shard(
-            file=job.file,
-            split=job.split,
-            records=len(kept),
-            bytes=path.stat().st_size,
-            sha256=sha256_of(path),
-        ),
-        slices={name: counts[name] for name in CLASSES},
+        size, digest = temporary.stat().st_size, sha256_of(temporary)
+    note = Cut(
+        name=job.name,
+        split=job.split,
+        fingerprint=fingerprint,
+        part=job.part,
+        records=len(kept),
+        bytes=size,
+        sha256=digest,
+        slices=_counted(CLASSES[record.label] for record in kept),
+        scans=_counted(scan.contrast for scan in used),
+        subjects=len({scan.subject for scan in used}),
         rejected=tuple(rejected),
     )
-    write_json(job.part, dataclasses.asdict(part))
-    return part
+    write_note(job.note, dataclasses.asdict(note))
+    return note, True
 
 
-def finished(job: Job) -> Part | None:
-    """Returns the part of a shard that needs no work: noted, current, undamaged."""
-    path = job.folder / job.file
-    if not (job.part.is_file() and path.is_file()):
+def current(job: Job) -> Cut | None:
+    """Returns what is noted of a job; None where nothing is or the input changed."""
+    return noted(job, job.fingerprint()) if job.note.is_file() else None
+
+
+def noted(job: Job, fingerprint: str) -> Cut | None:
+    """Returns what is noted of a job under a fingerprint, or None."""
+    content = read_note(job.note)
+    if content is None or content.get("fingerprint") != fingerprint:
         return None
-    content = json.loads(job.part.read_text())
-    if content["fingerprint"] != job.fingerprint():
+    return Cut.parse(content)
+
+
+def write_note(path: Path, content: dict[str, Any]) -> None:
+    """Notes that work is finished, with a digest of the note itself."""
+    write_json(path, {**content, _SEAL: _seal(content)})
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """Returns what a note holds, or None where there is none or it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        seal = content.pop(_SEAL)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    shard = Shard(**content["shard"])
-    if path.stat().st_size != shard.bytes or sha256_of(path) != shard.sha256:
-        return None
-    rejected = tuple((name, reason) for name, reason in content["rejected"])
-    return Part(content["fingerprint"], shard, content["slices"], rejected)
+    return content if seal == _seal(content) else None
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return hashlib.sha256(as_json(content).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Waiting:
+    """Records that a shard is to be packed from: file, size in bytes and digest."""
+
+    path: Path
+    bytes: int
+    sha256: str
+
+
+def is_whole(file: Waiting) -> bool:
+    """Tells whether the records that a note speaks of are there and undamaged."""
+    try:
+        same = file.path.stat().st_size == file.bytes
+        return same and sha256_of(file.path) == file.sha256
+    except FileNotFoundError:
+        return False
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    counts = Counter(names)
+    return {name: counts[name] for name in CLASSES}

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 import mri_contrast.slices
 from pipeline.contrasts import CLASSES
-from pipeline.files import sha256_of, write_json
+from pipeline.files import as_json, sha256_of, write_json
 
 SCHEMA: Final = 1
 """Rises whenever a reader of older records or manifests would misread newer ones."""
@@ -85,21 +85,30 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         """Writes `manifest.json`."""
+        write_json(folder / NAME, self._content())
+
+    def is_saved(self, folder: Path) -> bool:
+        """Tells whether `manifest.json` holds just this."""
+        path = folder / NAME
+        text = as_json(self._content()).encode()
+        return path.is_file() and path.read_bytes() == text
+
+    def _content(self) -> dict[str, Any]:
         content = dataclasses.asdict(self)
         del content["sha256"]
-        write_json(folder / NAME, content)
+        return content
 
     @classmethod
-    def parse(cls, text: str, sha256: str) -> Self:
-        """Builds a manifest from the text of `manifest.json`."""
-        content = json.loads(text)
-        content["classes"] = tuple(content["classes"])
-        content["shards"] = tuple(Shard(**shard) for shard in content["shards"])
-        return cls(**content, sha256=sha256)
+    def parse(cls, content: dict[str, Any], sha256: str) -> Self:
+        """Builds a manifest from the content of `manifest.json`."""
+        shards = tuple(Shard(**shard) for shard in content["shards"])
+        classes = tuple(content["classes"])
+        given = {**content, "classes": classes, "shards": shards, "sha256": sha256}
+        return cls(**given)
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """Loads and checks the manifest of a folder of shards.
+    """Loads the manifest of a folder of shards and checks it against the folder.
 
     Args:
         folder: What `python -m pipeline.shards` wrote.
@@ -109,15 +118,7 @@ def load_manifest(folder: Path) -> Manifest:
         ValueError: The shards were made by an incompatible version, for other classes
             or another slicer, or a file has another size than recorded.
     """
-    path = folder / NAME
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{folder} holds no {NAME}, so it is no finished set of shards; make one "
-            "with `make shards`, or name another with SHARDS="
-        )
-    text = path.read_text()
-    _check_versions(path, json.loads(text))
-    manifest = Manifest.parse(text, sha256_of(path))
+    manifest = read_manifest(folder)
     for shard in manifest.shards:
         file = folder / shard.file
         size = file.stat().st_size if file.is_file() else None
@@ -128,6 +129,51 @@ def load_manifest(folder: Path) -> Manifest:
                 "`make shards` again, it redoes only what is damaged"
             )
     return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Loads the manifest of a folder of shards; looks at no shard.
+
+    Raises:
+        FileNotFoundError: There is no finished build in the folder.
+        ValueError: The manifest is damaged, or the shards were made by an incompatible
+            version, for other classes or another slicer.
+    """
+    path = folder / NAME
+    content = read_manifest_json(folder)
+    _check_versions(path, content)
+    try:
+        return Manifest.parse(content, sha256_of(path))
+    except (KeyError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def read_manifest_json(folder: Path) -> dict[str, Any]:
+    """Reads `manifest.json`, whatever version it is of.
+
+    Raises:
+        FileNotFoundError: There is no finished build in the folder.
+        ValueError: It is damaged.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no {NAME}, so it is no finished set of shards; make one "
+            "with `make shards`, or name another with SHARDS="
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(path, error) from None
+    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
+        raise _damaged(path, "it records no configuration")
+    return content
+
+
+def _damaged(path: Path, why: object) -> ValueError:
+    return ValueError(
+        f"{path} is damaged ({why}); run `make shards` again, it writes it anew"
+    )
 
 
 def _check_versions(path: Path, content: dict[str, Any]) -> None:

@@ -6,9 +6,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from mri_contrast.slices import SIZE
+from pipeline.contrasts import CLASSES
 
 IMAGE_BYTES: Final = SIZE * SIZE
 
@@ -17,6 +19,8 @@ RECORD_BYTES: Final = IMAGE_BYTES + 200
 
 TAGS: Final = ("subject", "source", "scan")
 """What a record says of the slice besides its class."""
+
+_FEATURES: Final = ("image", "label", *TAGS)
 
 
 class Record(NamedTuple):
@@ -54,6 +58,31 @@ def encode(record: Record) -> bytes:
     example = tf.train.Example(features=tf.train.Features(feature=features))
     # The order of a protobuf map is not defined unless asked for.
     return bytes(example.SerializeToString(deterministic=True))
+
+
+def decode(data: bytes) -> Record:
+    """Returns the record of a serialised `tf.train.Example`.
+
+    Raises:
+        ValueError: It is none, or holds no slice of a known class.
+    """
+    try:
+        features = tf.train.Example.FromString(data).features.feature
+        # A protobuf map makes what is asked for: look before.
+        missing = [name for name in _FEATURES if name not in features]
+        if missing:
+            raise ValueError(f"has no {' and no '.join(missing)}")
+        image = features["image"].bytes_list.value[0]
+        label = features["label"].int64_list.value[0]
+        tags = (features[name].bytes_list.value[0].decode() for name in _FEATURES[2:])
+    except (DecodeError, IndexError) as error:
+        raise ValueError(f"is no record of a slice ({error})") from None
+    if len(image) != IMAGE_BYTES:
+        raise ValueError(f"has an image of {len(image)} bytes, not {IMAGE_BYTES}")
+    if not 0 <= label < len(CLASSES):
+        raise ValueError(f"has label {label}, not one of 0 to {len(CLASSES) - 1}")
+    pixels = np.frombuffer(image, np.uint8).reshape(SIZE, SIZE)
+    return Record(pixels, label, *tags)
 
 
 def write(path: Path, records: Iterable[Record]) -> None:

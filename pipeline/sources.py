@@ -19,9 +19,11 @@ stem.
 import csv
 import dataclasses
 import logging
+import os
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePath
 from typing import Final, Protocol, runtime_checkable
 
 from mri_contrast.scans import Scan, read_scan
@@ -75,6 +77,9 @@ class LabelledScan(Protocol):
     def split(self) -> str | None:
         """`train`, `validation` or `test` where the source fixes it."""
 
+    def stamp(self) -> tuple[int, int]:
+        """Bytes and time of the last change in ns: whether it is still the same."""
+
     def read(self) -> Scan:
         """Reads the voxels.
 
@@ -87,10 +92,11 @@ class LabelledScan(Protocol):
 class FileScan:
     """A labelled file, or a folder with the files of one DICOM series.
 
+    Ten million of them fit into memory: the name is the only text of its own, and the
+    disk is asked for size and time where the scan is cut.
+
     Attributes:
-        path: Where it lies.
-        stamp: Bytes and time of the last change in ns; tells whether a shard made
-            from it is still current.
+        root: What `name` is relative to; absolute.
     """
 
     name: str
@@ -98,8 +104,24 @@ class FileScan:
     subject: str
     source: str
     split: str | None
-    path: Path
-    stamp: tuple[int, int]
+    root: Path
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.root / self.name
+
+    def stamp(self) -> tuple[int, int]:
+        """Bytes and time of the last change in ns; zeros where there is nothing."""
+        path = self.path
+        if not path.exists():  # A CSV may name it: rejected, with its name, when read.
+            return 0, 0
+        files = path.rglob("*") if path.is_dir() else [path]
+        stats = [file.stat() for file in files if file.is_file()]
+        return (
+            sum(stat.st_size for stat in stats),
+            max((stat.st_mtime_ns for stat in stats), default=0),
+        )
 
     def read(self) -> Scan:
         """Reads the voxels; raises `UnreadableScan` where that fails."""
@@ -123,7 +145,8 @@ def find_scans(root: Path, *, required: Sequence[str] = ACCEPTED) -> list[Labell
     """
     if not root.exists():
         raise FileNotFoundError(f"{root} does not exist; name a folder or a CSV file")
-    layout, scans = _find(root)
+    layout, found_scans = _find(root)
+    scans: list[LabelledScan] = list(found_scans)
     scans.sort(key=lambda scan: scan.name)
     if not scans:
         raise ValueError(
@@ -139,7 +162,7 @@ def find_scans(root: Path, *, required: Sequence[str] = ACCEPTED) -> list[Labell
             f"{root} ({layout}) holds no {' and no '.join(missing)} scan, only {found};"
             f" add scans of each of {', '.join(required)}"
         )
-    if len(scans) > _ALL_APART and len({scan.subject for scan in scans}) == len(scans):
+    if len(scans) > _ALL_APART and _all_apart(scans):
         _log.warning(
             "no two of the %d scans share a subject; if some are of one person, they "
             "may land in different splits: name subjects in a CSV (docs/train.md)",
@@ -150,19 +173,28 @@ def find_scans(root: Path, *, required: Sequence[str] = ACCEPTED) -> list[Labell
             "no scan of the class 'other': the network will not learn to turn away "
             "what is no T1, T2 or FLAIR; add some, for example simulated ones"
         )
-    return list(scans)
+    return scans
 
 
-def _find(root: Path) -> tuple[str, list[FileScan]]:
+def _all_apart(scans: Sequence[LabelledScan]) -> bool:
+    """Tells whether no two share a subject; mostly the first few show that some do."""
+    seen: set[str] = set()
+    for scan in scans:
+        if scan.subject in seen:
+            return False
+        seen.add(scan.subject)
+    return True
+
+
+def _find(root: Path) -> tuple[str, Iterable[FileScan]]:
     """Recognises the layout by looking."""
     if root.is_file():
         if root.suffix.lower() != ".csv":
             raise ValueError(f"{root} is no CSV file; name a folder or a .csv file")
-        return "CSV", list(_from_csv(root))
-    folders = _visible(root, folders=True)
-    names = [folder.name for folder in folders]
+        return "CSV", _from_csv(root)
+    names = _folders(root)
     if any(name.startswith("sub-") for name in names):
-        return "BIDS", list(_from_bids(root))
+        return "BIDS", _from_bids(root)
     splits = [name for name in names if name.lower() in SPLIT_FOLDERS]
     if splits:
         others = sorted(set(names) - set(splits))
@@ -171,27 +203,48 @@ def _find(root: Path) -> tuple[str, list[FileScan]]:
                 f"{root} mixes split folders ({', '.join(splits)}) with "
                 f"{', '.join(others)}; keep only split folders in it"
             )
-        return "split folders", [
+        return "split folders", (
             scan
-            for folder in folders
-            for scan in _from_classes(root, folder, SPLIT_FOLDERS[folder.name.lower()])
-        ]
-    return "class folders", list(_from_classes(root, root, None))
+            for name in names
+            for scan in _from_classes(root, f"{name}/", SPLIT_FOLDERS[name.lower()])
+        )
+    return "class folders", _from_classes(root, "", None)
 
 
-def _from_classes(root: Path, parent: Path, split: str | None) -> Iterator[FileScan]:
-    for folder in _visible(parent, folders=True):
+def _from_classes(root: Path, parent: str, split: str | None) -> Iterator[FileScan]:
+    """Lists the files in class folders.
+
+    Args:
+        root: Folder of the data.
+        parent: Where in it the class folders lie: empty, or with a slash at the end.
+        split: The split that `parent` stands for.
+    """
+    source = root.resolve().name
+    where = root.resolve()
+    for folder in _folders(root / parent):
         try:
-            contrast = contrast_of(folder.name)
+            contrast = contrast_of(folder)
         except ValueError as error:
-            raise ValueError(f"unknown class folder {folder}: {error}") from None
-        for path in _visible(folder):
-            if not path.is_dir():
-                yield _file_scan(root, path, contrast, subject_of(path.name), split)
-                continue
-            images = [p for p in _visible(path) if p.name.lower().endswith(_IMAGES)]
-            for scan in images or [path]:
-                yield _file_scan(root, scan, contrast, path.name, split)
+            raise ValueError(
+                f"unknown class folder {root / parent / folder}: {error}"
+            ) from None
+        here = f"{parent}{folder}"
+        # Millions of files may lie in one folder: no list of them is made here.
+        for entry in _visible(root / here):
+            subject = subject_of(entry.name)
+            names = [f"{here}/{entry.name}"]
+            if entry.is_dir():
+                subject = entry.name
+                images = [
+                    f"{here}/{entry.name}/{image.name}"
+                    for image in _visible(Path(entry.path))
+                    if image.name.lower().endswith(_IMAGES)
+                ]
+                names = images or names
+            for scan in names:
+                yield FileScan(
+                    scan, contrast, sys.intern(subject), source, split, where
+                )
 
 
 def _from_csv(table: Path) -> Iterator[FileScan]:
@@ -204,17 +257,18 @@ def _from_csv(table: Path) -> Iterator[FileScan]:
                 "line must be path,label[,subject][,split][,source]"
             )
         seen: set[str] = set()
+        root = table.parent.resolve()
         for row in rows:
             name = (row["path"] or "").strip()
             where = f"{table}, line {rows.line_num}"
             if not name or name in seen:
                 raise ValueError(f"{where}: path {name!r} is empty or there twice")
             seen.add(name)
-            yield _csv_scan(table, name, row, where)
+            yield _csv_scan(root, name, row, where, table.stem)
 
 
 def _csv_scan(
-    table: Path, name: str, row: dict[str, str | None], where: str
+    root: Path, name: str, row: dict[str, str | None], where: str, source: str
 ) -> FileScan:
     split = (row.get("split") or "").strip().lower() or None
     if split is not None and split not in SPLIT_FOLDERS:
@@ -225,66 +279,59 @@ def _csv_scan(
         contrast = contrast_of(row["label"] or "")
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    path = table.parent / name
+    subject = (row.get("subject") or "").strip() or subject_of(PurePath(name).name)
     return FileScan(
         name=name,
         contrast=contrast,
-        subject=(row.get("subject") or "").strip() or subject_of(path.name),
-        source=(row.get("source") or "").strip() or table.stem,
+        subject=sys.intern(subject),
+        source=sys.intern((row.get("source") or "").strip() or source),
         split=None if split is None else SPLIT_FOLDERS[split],
-        path=path,
-        stamp=_stamp(path),
+        root=root,
     )
 
 
 def _from_bids(root: Path) -> Iterator[FileScan]:
     left_out: Counter[str] = Counter()
-    for subject in _visible(root, folders=True):
-        if not subject.name.startswith("sub-"):
+    source = root.resolve().name
+    where = root.resolve()
+    for subject in _folders(root):
+        if not subject.startswith("sub-"):
             continue
-        for path in sorted((*subject.rglob("*.nii"), *subject.rglob("*.nii.gz"))):
+        folder = root / subject
+        for path in sorted((*folder.rglob("*.nii"), *folder.rglob("*.nii.gz"))):
             entities = path.name.split(".")[0].split("_")
             if entities[-1] in _BIDS_AMBIGUOUS:
                 left_out[entities[-1]] += 1
                 continue
             contrast = contrast_of_bids(entities)
-            yield _file_scan(root, path, contrast, subject.name, None)
+            name = path.relative_to(root).as_posix()
+            yield FileScan(name, contrast, subject, source, None, where)
     if left_out:
         counts = ", ".join(f"{count} {name}" for name, count in left_out.items())
         _log.info("left out, since they show two contrasts or none: %s", counts)
 
 
-def _file_scan(
-    root: Path, path: Path, contrast: str, subject: str, split: str | None
-) -> FileScan:
-    name = path.relative_to(root).as_posix()
-    return FileScan(
-        name, contrast, subject, root.resolve().name, split, path, _stamp(path)
-    )
+def _folders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, in order."""
+    return sorted(entry.name for entry in _visible(folder) if entry.is_dir())
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    if not path.exists():  # A CSV may name it: rejected, with its name, when read.
-        return 0, 0
-    files = path.rglob("*") if path.is_dir() else [path]
-    stats = [file.stat() for file in files if file.is_file()]
-    return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
+def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yields what is in a folder but hidden files and what is no scan, unordered."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if not (
+                name.startswith((".", "__MACOSX"))
+                or name.lower().endswith(_NO_SCANS)
+                or _has_header(folder, name)
+            ):
+                yield entry
 
 
-def _visible(folder: Path, *, folders: bool = False) -> list[Path]:
-    """Sorted content of a folder, without hidden files and what is no scan."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if not path.name.startswith((".", "__MACOSX"))
-        and (path.is_dir() if folders else path.suffix.lower() not in _NO_SCANS)
-        and not _has_header(path)
-    )
-
-
-def _has_header(path: Path) -> bool:
+def _has_header(folder: Path, name: str) -> bool:
     """Tells whether a file holds the voxels of the header beside it."""
     for voxels, header in ((".img", ".hdr"), (".IMG", ".HDR"), (".img.gz", ".hdr.gz")):
-        if path.name.endswith(voxels):
-            return path.with_name(path.name.removesuffix(voxels) + header).is_file()
+        if name.endswith(voxels):
+            return (folder / (name.removesuffix(voxels) + header)).is_file()
     return False

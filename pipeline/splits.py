@@ -148,10 +148,15 @@ def _rank(seed: int, subject: str) -> bytes:
     return hashlib.sha256(f"{seed}:{subject}".encode()).digest()
 
 
-def _classes_by_subject(scans: Sequence[LabelledScan]) -> dict[str, set[str]]:
-    classes: dict[str, set[str]] = defaultdict(set)
+def _classes_by_subject(scans: Sequence[LabelledScan]) -> dict[str, frozenset[str]]:
+    """Subjects of the same classes share one set: there may be millions of them."""
+    known: dict[frozenset[str], frozenset[str]] = {}
+    classes: dict[str, frozenset[str]] = {}
     for scan in scans:
-        classes[scan.subject].add(scan.contrast)
+        held = classes.get(scan.subject, frozenset())
+        if scan.contrast not in held:
+            more = held | {scan.contrast}
+            classes[scan.subject] = known.setdefault(more, more)
     return classes
 
 
@@ -159,14 +164,16 @@ def shared_subjects(
     splits: Mapping[str, Sequence[LabelledScan]],
 ) -> dict[str, tuple[str, ...]]:
     """Returns the subjects that are in more than one split, with those splits."""
-    homes: dict[str, set[str]] = defaultdict(set)
+    first: dict[str, str] = {}
+    homes: dict[str, set[str]] = {}
     for name, scans in splits.items():
         for scan in scans:
-            homes[scan.subject].add(name)
+            home = first.setdefault(scan.subject, name)
+            if home != name:
+                homes.setdefault(scan.subject, {home}).add(name)
     return {
         subject: tuple(name for name in SPLITS if name in names)
         for subject, names in sorted(homes.items())
-        if len(names) > 1
     }
 
 

@@ -60,7 +60,7 @@ def run_all(
         except BrokenProcessPool as error:
             raise OSError(
                 "a worker was killed, most likely for the memory it took; pass fewer "
-                "--workers or --scans-per-shard, finished work is kept"
+                "--workers or --scans-per-job, finished work is kept"
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -10,7 +10,7 @@ step() {
 }
 
 step "1/6 Simulate heads and cut them into shards" \
-  pipeline.shards --phantom "${DEMO_SUBJECTS:-144}" --out data/shards/demo
+  pipeline.shards --phantom "${DEMO_SUBJECTS:-144}" --out data/shards/demo --replace
 step "2/6 Train" \
   pipeline.train --shards data/shards/demo --run runs/train/demo --epochs "${DEMO_EPOCHS:-8}" --restart
 step "3/6 Evaluate on heads it never saw" \

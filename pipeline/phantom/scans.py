@@ -99,6 +99,10 @@ class PhantomScan:
         voxel_mm = _subject(self.seed, self.index // SCANS_PER_SUBJECT).voxel_mm
         return sample_acquisition(self.protocol(), voxel_mm, self._rng("acquisition"))
 
+    def stamp(self) -> tuple[int, int]:
+        """Nothing on a disk that could change: always the same."""
+        return 0, 0
+
     def read(self) -> Scan:
         """Renders the scan: 0.1 s, and 0.4 s more for the first of a subject."""
         if self.kind == "object":

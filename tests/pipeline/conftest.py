@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -14,6 +15,8 @@ from pipeline.shards import ShardsConfig, build
 from pipeline.sources import find_scans
 
 WriteScan = Callable[[Path, int], Path]
+Make = Callable[..., Manifest]
+Content = Callable[[Path], dict[str, bytes]]
 
 
 def head(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -54,11 +57,10 @@ def save_class_folders(root: Path) -> Path:
     return root
 
 
-def build_shards(folder: Path) -> tuple[Path, Manifest]:
-    """Shards of `folder/scans`, four of them for training."""
-    out, data = folder / "shards", folder / "scans"
-    config = ShardsConfig(out=out, data=data, scans_per_shard=10, workers=1)
-    return out, build(find_scans(data), config)
+def build_shards(data: Path, out: Path, **settings: Any) -> Manifest:
+    """Four shards of 40 training slices, cut by tens, unless `settings` say else."""
+    settings = {"shard_megabytes": 0.24, "scans_per_job": 10, "workers": 1} | settings
+    return build(find_scans(data), ShardsConfig(out=out, data=data, **settings))
 
 
 @pytest.fixture
@@ -68,14 +70,31 @@ def class_folders(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def make() -> Make:
+    return build_shards
+
+
+@pytest.fixture
+def content() -> Content:
+    """Reads what users get: all but `parts/`."""
+
+    def content(folder: Path) -> dict[str, bytes]:
+        files = (path for path in folder.iterdir() if path.is_file())
+        return {path.name: path.read_bytes() for path in files}
+
+    return content
+
+
+@pytest.fixture
 def shards(tmp_path: Path, class_folders: Path) -> tuple[Path, Manifest]:
     """Shards of `class_folders`, four of them for training."""
-    return build_shards(tmp_path)
+    out = tmp_path / "shards"
+    return out, build_shards(class_folders, out)
 
 
 @pytest.fixture(scope="module")
 def lasting_shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     """The same, for tests that only read them."""
     folder = tmp_path_factory.mktemp("lasting")
-    save_class_folders(folder / "scans")
-    return build_shards(folder)
+    out, data = folder / "shards", save_class_folders(folder / "scans")
+    return out, build_shards(data, out)

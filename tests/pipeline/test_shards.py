@@ -1,49 +1,20 @@
-import contextlib
-import csv
-import itertools
-import json
-import signal
-import subprocess
-import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 import tensorflow as tf
 
 import mri_contrast.slices
-import pipeline.phantom
 from pipeline.contrasts import CLASSES
 from pipeline.files import sha256_of
 from pipeline.manifest import Manifest, load_manifest
-from pipeline.phantom import SCANS_PER_SUBJECT, PhantomConfig, phantom_scans
-from pipeline.shards import ShardsConfig, build, main, plan
+from pipeline.shards import main
 from pipeline.sources import find_scans
 
 Built = tuple[Path, Manifest]
-
-
-def make(data: Path, out: Path, **settings) -> Manifest:
-    settings = {"scans_per_shard": 10, "workers": 1} | settings
-    return build(find_scans(data), ShardsConfig(out=out, data=data, **settings))
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.parent.name != "parts"
-    }
-
-
-def changed(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.tfrecord")}
-
-
-def rejected(folder: Path) -> dict[str, str]:
-    with (folder / "rejected.csv").open(newline="") as file:
-        return {row["name"]: row["reason"] for row in csv.DictReader(file)}
+Make = Callable[..., Manifest]
+Content = Callable[[Path], dict[str, bytes]]
 
 
 def examples(folder: Path, shard: str) -> list[tf.train.Example]:
@@ -107,7 +78,7 @@ def test_classes_are_mixed_within_a_shard(shards: Built) -> None:
 
 
 def test_a_volume_gives_several_slices_that_name_their_scan(
-    tmp_path: Path, class_folders: Path, write_nifti
+    tmp_path: Path, class_folders: Path, write_nifti, make: Make
 ) -> None:
     write_nifti(class_folders / "T1" / "T1_0_2.nii.gz")
     manifest = make(class_folders, tmp_path / "out")
@@ -121,7 +92,7 @@ def test_a_volume_gives_several_slices_that_name_their_scan(
 
 
 def test_another_folder_and_other_hands_give_the_same_bytes(
-    shards: Built, tmp_path: Path, class_folders: Path
+    shards: Built, tmp_path: Path, class_folders: Path, make: Make, content: Content
 ) -> None:
     folder, _ = shards
     make(class_folders, tmp_path / "again", workers=2)
@@ -133,6 +104,8 @@ def test_the_way_the_data_are_named_changes_no_byte(
     tmp_path: Path,
     class_folders: Path,
     monkeypatch: pytest.MonkeyPatch,
+    make: Make,
+    content: Content,
 ) -> None:
     folder, _ = shards
     monkeypatch.chdir(class_folders.parent)
@@ -140,154 +113,13 @@ def test_the_way_the_data_are_named_changes_no_byte(
     assert content(tmp_path / "again") == content(folder)
 
 
-def test_other_data_of_the_same_name_reuse_no_shard(
-    shards: Built, tmp_path: Path, class_folders: Path, write_png
-) -> None:
-    folder, _ = shards
-    before = content(folder)
-    other = tmp_path / "elsewhere" / class_folders.name
-    for number, path in enumerate(sorted(class_folders.rglob("*.png"))):
-        write_png(other / path.relative_to(class_folders), 1000 + number)
-    make(other, folder)
-    after = content(folder)
-    shard_names = {name for name in before if name.endswith(".tfrecord")}
-    assert shard_names == {name for name in after if name.endswith(".tfrecord")}
-    assert all(before[name] != after[name] for name in shard_names)
-
-
-def test_an_empty_split_is_refused_with_those_that_are_filled(
-    tmp_path: Path, class_folders: Path
-) -> None:
-    manifest = make(class_folders, tmp_path / "out", test=0.0)
-    with pytest.raises(ValueError, match="no 'test' slices, only train, validation;"):
-        manifest.of_split("test")
-
-
 def test_another_seed_gives_another_split(
-    shards: Built, tmp_path: Path, class_folders: Path
+    shards: Built, tmp_path: Path, class_folders: Path, make: Make, content: Content
 ) -> None:
     folder, _ = shards
     make(class_folders, tmp_path / "other", seed=1)
     test = "test-00000-of-00001.tfrecord"
     assert content(tmp_path / "other")[test] != content(folder)[test]
-
-
-def test_an_interrupted_build_goes_on_with_what_is_missing(
-    shards: Built, class_folders: Path
-) -> None:
-    folder, _ = shards
-    whole, times = content(folder), changed(folder)
-    gone, unnoted = "train-00001-of-00004.tfrecord", "train-00003-of-00004.tfrecord"
-    (folder / "manifest.json").unlink()
-    (folder / gone).unlink()
-    (folder / "parts" / f"{unnoted}.json").unlink()
-    (folder / f"{gone}.4711.partial").write_bytes(b"half a shard")
-    make(class_folders, folder)
-    assert content(folder) == whole
-    redone = {name for name, time in changed(folder).items() if time != times[name]}
-    assert redone == {gone, unnoted}
-
-
-def test_a_flipped_byte_makes_its_shard_be_written_again(
-    shards: Built, class_folders: Path
-) -> None:
-    folder, manifest = shards
-    whole = content(folder)
-    damaged = folder / manifest.shards[2].file
-    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x00")
-    make(class_folders, folder)
-    assert content(folder) == whole
-
-
-def test_a_killed_build_is_resumed_to_the_same_bytes(
-    shards: Built, tmp_path: Path, class_folders: Path
-) -> None:
-    out = tmp_path / "killed"
-    command = f"--data {class_folders} --out {out} --scans-per-shard 10 --workers 2"
-    build = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.shards", *command.split()],
-        stderr=subprocess.DEVNULL,
-    )
-    while not list(out.glob("parts/*.json")):
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            build.wait(0.02)
-            pytest.fail("the build ended before it could be killed")
-    workers = psutil.Process(build.pid).children(recursive=True)
-    build.send_signal(signal.SIGKILL)
-    assert build.wait() == -signal.SIGKILL
-    assert psutil.wait_procs(workers, timeout=30)[1] == []
-    make(class_folders, out)
-    assert content(out) == content(shards[0])
-
-
-def test_changed_input_is_noticed(
-    shards: Built, class_folders: Path, write_png
-) -> None:
-    folder, before = shards
-    write_png(class_folders / "T1" / "T1_4_1.png", 999)
-    after = make(class_folders, folder)
-    different = [
-        old.file
-        for old, new in zip(before.shards, after.shards, strict=True)
-        if old.sha256 != new.sha256
-    ]
-    assert len(different) == 1
-
-
-def test_shards_of_an_earlier_plan_are_removed_and_strangers_kept(
-    shards: Built, class_folders: Path
-) -> None:
-    folder, _ = shards
-    (folder / "notes.txt").write_text("mine")
-    (folder / "mine.tfrecord").write_bytes(b"")
-    manifest = make(class_folders, folder, scans_per_shard=40)
-    left = {path.name for path in folder.iterdir() if path.is_file()}
-    assert left == {
-        *(shard.file for shard in manifest.shards),
-        *("manifest.json", "rejected.csv", "notes.txt", "mine.tfrecord"),
-    }
-
-
-def test_unreadable_scans_are_listed_and_the_build_goes_on(
-    tmp_path: Path, class_folders: Path
-) -> None:
-    (class_folders / "T1" / "T1_0_9.png").write_bytes(b"no image at all")
-    cut_off = class_folders / "T2" / "T2_1_1.png"
-    cut_off.write_bytes(cut_off.read_bytes()[:300])
-    manifest = make(class_folders, tmp_path / "out")
-    assert manifest.rejected == 2
-    assert sum(map(manifest.count, manifest.subjects)) == 47
-    reasons = rejected(tmp_path / "out")
-    assert reasons.keys() == {"T1/T1_0_9.png", "T2/T2_1_1.png"}
-    assert all(reasons.values())
-
-
-def test_a_file_that_a_csv_names_and_nobody_finds_is_rejected(
-    tmp_path: Path, class_folders: Path
-) -> None:
-    names = sorted(path.relative_to(tmp_path) for path in class_folders.rglob("*.png"))
-    lines = [f"{name},{name.parent.name}" for name in [*names, Path("T1/lost.png")]]
-    table = tmp_path / "table.csv"
-    table.write_text("\n".join(["path,label", *lines[:-1], "T1/lost.png,T1"]))
-    assert make(table, tmp_path / "out").rejected == 1
-    assert rejected(tmp_path / "out").keys() == {"T1/lost.png"}
-
-
-def test_too_many_rejected_stop_the_build(
-    tmp_path: Path, class_folders: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for number in range(4):
-        (class_folders / "T1" / f"T1_{number}_7.png").write_bytes(b"broken")
-    out = tmp_path / "out"
-    command = ["--data", str(class_folders), "--out", str(out), "--workers", "1"]
-    assert main(command) == 2
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert "scans cannot be used, more than 5% of all 52" in line
-    assert "rejected.csv has those found so far; repair or remove them" in line
-    assert not (out / "manifest.json").exists()
-    assert len(rejected(out)) >= 3
-    assert main([*command, "--max-rejected", "0.1"]) == 0
-    assert load_manifest(out).rejected == 4
 
 
 def test_a_leak_between_given_splits_needs_permission(
@@ -317,58 +149,3 @@ def test_an_empty_folder_ends_with_one_line_and_code_2(
     error = capsys.readouterr().err.splitlines()
     assert len(error) == 1
     assert "holds no scans; put PNG" in error[0]
-
-
-def test_two_sources_at_once_are_refused() -> None:
-    with pytest.raises(ValueError, match="name one source"):
-        ShardsConfig(out=Path("x"), data=Path("y"), phantom=3)
-
-
-def test_simulated_scans_of_a_subject_are_rendered_one_after_the_other() -> None:
-    config = ShardsConfig(out=Path("unused"), phantom=40, seed=5)
-    scans = phantom_scans(PhantomConfig(subjects=40, seed=5))
-    jobs = plan(scans, config)
-    order = [scan.subject for job in jobs for scan in job.scans]
-    assert len(list(itertools.groupby(order))) == len(set(order)) == 40
-    assert len(order) == len(scans)
-    train = [len(job.scans) for job in jobs if job.split == "train"]
-    assert max(train) - min(train) <= SCANS_PER_SUBJECT
-
-
-def test_another_simulator_makes_other_shards(monkeypatch, tmp_path: Path) -> None:
-    scans = phantom_scans(PhantomConfig(subjects=3))
-    config = ShardsConfig(out=tmp_path, phantom=3)
-    before = [job.fingerprint() for job in plan(scans, config)]
-    (tmp_path / "physics.py").write_text("T1_MS = 900")
-    monkeypatch.setattr(pipeline.phantom, "__path__", [str(tmp_path)])
-    after = [job.fingerprint() for job in plan(scans, config)]
-    assert not set(before) & set(after)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("schema", 99), ("slicer", 99), ("classes", ["FLAIR", "T1", "T2", "other"])],
-)
-def test_a_manifest_of_another_kind_is_refused(
-    shards: Built, name: str, value: object
-) -> None:
-    path = shards[0] / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
-    with pytest.raises(ValueError, match=f"has {name} .* this program needs .* again"):
-        load_manifest(shards[0])
-
-
-def test_a_folder_without_a_finished_build_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no finished set .* `make shards`"):
-        load_manifest(tmp_path)
-
-
-def test_a_missing_or_cut_off_shard_is_named(shards: Built) -> None:
-    folder, manifest = shards
-    path = folder / manifest.shards[1].file
-    path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(ValueError, match=f"{path.name} has .* the manifest says"):
-        load_manifest(folder)
-    path.unlink()
-    with pytest.raises(FileNotFoundError, match=f"{path.name} is missing"):
-        load_manifest(folder)

@@ -243,3 +243,28 @@ def test_many_scans_of_as_many_subjects_are_questioned(
     touch(*(tmp_path / "T1" / f"scan{n}.png" for n in range(21)))
     find_scans(tmp_path, required=("T1",))
     assert "no two of the 21 scans share a subject" in caplog.text
+
+
+def test_a_stamp_tells_of_a_change_in_a_file_or_in_the_folder_of_a_series(
+    tmp_path: Path,
+) -> None:
+    touch(tmp_path / "T1" / "a.png", tmp_path / "T1" / "series" / "IM1")
+    scans = find_scans(tmp_path, required=("T1",))
+    before = [scan.stamp() for scan in scans]
+    assert before == [scan.stamp() for scan in scans]
+    (tmp_path / "T1" / "a.png").write_bytes(b"12")
+    touch(tmp_path / "T1" / "series" / "IM2")
+    (tmp_path / "T1" / "series" / "IM2").write_bytes(b"345")
+    after = [scan.stamp() for scan in scans]
+    assert [size for size, _ in after] == [2, 3]
+    assert all(old != new for old, new in zip(before, after, strict=True))
+    (tmp_path / "T1" / "a.png").unlink()
+    assert scans[0].stamp() == (0, 0)
+
+
+def test_scans_of_a_subject_share_its_name_and_their_root(tmp_path: Path) -> None:
+    touch(*(tmp_path / "T1" / f"T1_49712_{number}.png" for number in range(3)))
+    scans = find_scans(tmp_path, required=("T1",))
+    assert len({id(scan.subject) for scan in scans}) == 1
+    assert len({id(scan.root) for scan in scans}) == 1
+    assert [scan.path for scan in scans] == [tmp_path / scan.name for scan in scans]

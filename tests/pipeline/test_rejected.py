@@ -1,0 +1,59 @@
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.manifest import Manifest, load_manifest
+from pipeline.shards import main
+
+Built = tuple[Path, Manifest]
+Make = Callable[..., Manifest]
+Content = Callable[[Path], dict[str, bytes]]
+
+
+def rejected(folder: Path) -> dict[str, str]:
+    with (folder / "rejected.csv").open(newline="") as file:
+        return {row["name"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def test_unreadable_scans_are_listed_and_the_build_goes_on(
+    tmp_path: Path, class_folders: Path, make: Make
+) -> None:
+    (class_folders / "T1" / "T1_0_9.png").write_bytes(b"no image at all")
+    cut_off = class_folders / "T2" / "T2_1_1.png"
+    cut_off.write_bytes(cut_off.read_bytes()[:300])
+    manifest = make(class_folders, tmp_path / "out")
+    assert manifest.rejected == 2
+    assert sum(map(manifest.count, manifest.subjects)) == 47
+    reasons = rejected(tmp_path / "out")
+    assert reasons.keys() == {"T1/T1_0_9.png", "T2/T2_1_1.png"}
+    assert all(reasons.values())
+
+
+def test_a_file_that_a_csv_names_and_nobody_finds_is_rejected(
+    tmp_path: Path, class_folders: Path, make: Make
+) -> None:
+    names = sorted(path.relative_to(tmp_path) for path in class_folders.rglob("*.png"))
+    lines = [f"{name},{name.parent.name}" for name in [*names, Path("T1/lost.png")]]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["path,label", *lines[:-1], "T1/lost.png,T1"]))
+    assert make(table, tmp_path / "out").rejected == 1
+    assert rejected(tmp_path / "out").keys() == {"T1/lost.png"}
+
+
+def test_too_many_rejected_stop_the_build(
+    tmp_path: Path, class_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(4):
+        (class_folders / "T1" / f"T1_{number}_7.png").write_bytes(b"broken")
+    out = tmp_path / "out"
+    command = ["--data", str(class_folders), "--out", str(out), "--workers", "1"]
+    assert main(command) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "scans cannot be used, more than 5% of all 52" in line
+    assert "rejected.csv has those found so far; repair or remove them" in line
+    assert not (out / "manifest.json").exists()
+    assert len(rejected(out)) >= 3
+    assert main([*command, "--max-rejected", "0.1"]) == 0
+    assert load_manifest(out).rejected == 4
