@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contrasts import CLASSES
-from pipeline.frames import read_frames
-from pipeline.jobs import Cut
 from pipeline.manifest import Manifest
-from pipeline.packing import plan_packs
+from pipeline.shards.frames import read_frames
+from pipeline.shards.jobs import Cut
+from pipeline.shards.packing import plan_packs
 
 Built = tuple[Path, Manifest]
 Make = Callable[..., Manifest]

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.checksums import masked_crc32c
+from pipeline.shards.checksums import masked_crc32c
 
 HEADER: Final = 12
 FOOTER: Final = 4

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.jobs import PARTS, Cut, Job, current, cut
-from pipeline.plan import ShardsConfig
 from pipeline.progress import progress
+from pipeline.shards.jobs import PARTS, Cut, Job, current, cut
+from pipeline.shards.planning import ShardsConfig
 from pipeline.workers import run_all
 
 REJECTED: Final = "rejected.csv"

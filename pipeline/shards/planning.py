@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import phantom
-from pipeline.jobs import Job
+from pipeline.shards.jobs import Job
 from pipeline.sources import LabelledScan
 from pipeline.splits import SplitConfig, split_scans
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.checksums import masked_crc32c
+from pipeline.shards.checksums import masked_crc32c
 
 
 def test_the_check_value_of_the_standard_is_met() -> None:

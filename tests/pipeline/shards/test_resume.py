@@ -13,7 +13,7 @@ import pytest
 from mri_contrast.scans import read_scan
 from pipeline.contrasts import CLASSES
 from pipeline.manifest import Manifest
-from pipeline.outfolder import locked
+from pipeline.shards.outfolder import locked
 from pipeline.sources import FileScan
 
 Built = tuple[Path, Manifest]
@@ -92,11 +92,11 @@ def test_a_build_killed_at_some_steps_on_the_disk_is_resumed_to_the_same_bytes(
         for subject in range(5):
             name = f"{label}_{subject}_1.png"
             write_png(tmp_path / "scans" / label / name, 10 * number + subject)
-    script = ("-m", "tests.pipeline.kill_everywhere")
+    script = ("-m", "tests.pipeline.shards.kill_everywhere")
     # From a random one of the first four steps on, every fourth.
     run = subprocess.run(
         [sys.executable, *script, tmp_path / "scans", tmp_path / "out", "4"],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=False,

@@ -1,6 +1,6 @@
 """Builds shards again and again, killed a few steps on the disk later each time.
 
-    python -m tests.pipeline.kill_everywhere SCANS OUT STRIDE
+    python -m tests.pipeline.shards.kill_everywhere SCANS OUT STRIDE
 
 Processes are forked from one that has loaded what they need: each costs its work alone.
 """

@@ -18,12 +18,12 @@ from rich.table import Table
 
 from pipeline.command import run_command
 from pipeline.contrasts import CLASSES
-from pipeline.frames import FOOTER, HEADER, read_frames
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.progress import progress
+from pipeline.shards.frames import FOOTER, HEADER, read_frames
+from pipeline.shards.verify import Check
 from pipeline.sheet import write_sheet
 from pipeline.splits import SPLITS
-from pipeline.verify import Check
 from pipeline.workers import run_all
 
 _COLUMNS: Final = 10

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 
-from pipeline.jobs import CUT, PARTS, Cut, Waiting, cut_file, is_whole
 from pipeline.manifest import Shard
-from pipeline.packing import Pack, pack, plan_packs, sealed
-from pipeline.plan import ShardsConfig
 from pipeline.progress import progress
+from pipeline.shards.jobs import CUT, PARTS, Cut, Waiting, cut_file, is_whole
+from pipeline.shards.packing import Pack, pack, plan_packs, sealed
+from pipeline.shards.planning import ShardsConfig
 from pipeline.splits import SPLITS
 from pipeline.workers import run_all
 

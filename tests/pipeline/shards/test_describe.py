@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from mri_contrast.slices import SIZE
-from pipeline.describe import sources
 from pipeline.manifest import Manifest
-from pipeline.shards import main
+from pipeline.shards.__main__ import main
+from pipeline.shards.describe import sources
 
 Built = tuple[Path, Manifest]
 

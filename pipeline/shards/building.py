@@ -1,37 +1,27 @@
-"""Writes labelled scans as TFRecord shards with a manifest.
-
-    python -m pipeline.shards --data DATA --out data/shards/NAME
-    python -m pipeline.shards --phantom 160 --out data/shards/NAME
-    python -m pipeline.shards verify --shards data/shards/NAME
-    python -m pipeline.shards describe --shards data/shards/NAME
-
-Scans are cut, a few dozen at a time, then the slices are packed into shards of equal
-size. A note seals every finished file: a build that was interrupted, or a shard that
-was damaged, costs only what is missing. The same input gives the same bytes.
-"""
+"""Builds a folder of shards: cuts what is missing, packs it, writes the manifest."""
 
 import csv
 import logging
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import mri_contrast.slices
-from pipeline.command import run_command
 from pipeline.contrasts import CLASSES
-from pipeline.cutting import REJECTED, cut_all, find_cuts
 from pipeline.files import replacing
-from pipeline.jobs import Cut, Job
 from pipeline.manifest import NAME, SCHEMA, Manifest, Shard, load_manifest
-from pipeline.outfolder import locked, refuse_another_set, stale_shards, sweep_cuts
-from pipeline.packall import lost_cuts, pack_all, plan_all, whole_shards
-from pipeline.packing import Pack
-from pipeline.phantom import PhantomConfig, phantom_scans
-from pipeline.plan import ShardsConfig, plan
-from pipeline.sources import LabelledScan, find_scans
+from pipeline.shards.cutting import REJECTED, cut_all, find_cuts
+from pipeline.shards.jobs import Cut, Job
+from pipeline.shards.outfolder import (
+    locked,
+    refuse_another_set,
+    stale_shards,
+    sweep_cuts,
+)
+from pipeline.shards.packall import lost_cuts, pack_all, plan_all, whole_shards
+from pipeline.shards.packing import Pack
+from pipeline.shards.planning import ShardsConfig, plan
+from pipeline.sources import LabelledScan
 from pipeline.splits import SPLITS
-
-__all__ = ["Manifest", "ShardsConfig", "build", "cut_part", "load_manifest", "plan"]
 
 _log = logging.getLogger(__name__)
 
@@ -150,59 +140,3 @@ def _write_rejected(folder: Path, cuts: Iterable[Cut]) -> None:
         writer = csv.writer(file)
         writer.writerow(("name", "reason"))
         writer.writerows(rows)
-
-
-def _scans(config: ShardsConfig) -> Sequence[LabelledScan]:
-    if config.data is not None:
-        return find_scans(config.data)
-    assert config.phantom is not None
-    return phantom_scans(PhantomConfig(config.phantom, config.seed))
-
-
-def _report(manifest: Manifest, folder: Path) -> None:
-    for split in SPLITS:
-        counts = ", ".join(f"{n} {name}" for name, n in manifest.slices[split].items())
-        _log.info(
-            "%s: %d subjects, %d scans, %d slices (%s)",
-            split,
-            manifest.subjects[split],
-            sum(manifest.scans[split].values()),
-            manifest.count(split),
-            counts,
-        )
-    _log.info("%d shards in %s", len(manifest.shards), folder)
-    if manifest.rejected:
-        _log.warning("%d rejected: %s", manifest.rejected, folder / REJECTED)
-
-
-def work(config: ShardsConfig) -> None:
-    """Finds the scans, writes the shards and reports what they hold."""
-    try:
-        if config.part is None:
-            _report(build(_scans(config), config), config.out)
-        else:
-            cut_part(_scans(config), config)
-            _log.info("part %s is cut; when all are: --merge", config.part)
-    except KeyboardInterrupt:
-        _log.warning("finished work is kept: run the same command to go on")
-        raise
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command, or the one that the first word names; returns its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["verify"]:
-        from pipeline import verify
-
-        return verify.main(given[1:])
-    if given[:1] == ["describe"]:
-        from pipeline import describe
-
-        return describe.main(given[1:])
-    return run_command(
-        ShardsConfig, work, prog="python -m pipeline.shards", arguments=given
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

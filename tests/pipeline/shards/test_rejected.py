@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.manifest import Manifest, load_manifest
-from pipeline.shards import main
+from pipeline.shards.__main__ import main
 
 Built = tuple[Path, Manifest]
 Make = Callable[..., Manifest]

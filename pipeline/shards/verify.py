@@ -14,11 +14,11 @@ from pathlib import Path
 
 from pipeline.command import WRONG_USE, run_command
 from pipeline.contrasts import CLASSES
-from pipeline.damage import find_damage
-from pipeline.frames import FOOTER, HEADER, find_frames
 from pipeline.manifest import Manifest, Shard, read_manifest
-from pipeline.packing import known_checksums
 from pipeline.progress import progress
+from pipeline.shards.damage import find_damage
+from pipeline.shards.frames import FOOTER, HEADER, find_frames
+from pipeline.shards.packing import known_checksums
 from pipeline.splits import SPLITS
 from pipeline.workers import run_all
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.files import replacing, sha256_of
-from pipeline.frames import read_frames, stored_checksums
-from pipeline.jobs import PARTS, Cut, cut_file, read_note, write_note
 from pipeline.manifest import Shard
+from pipeline.shards.frames import read_frames, stored_checksums
+from pipeline.shards.jobs import PARTS, Cut, cut_file, read_note, write_note
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frames import (
+from pipeline.shards.frames import (
     FOOTER,
     HEADER,
     Frame,

@@ -7,10 +7,10 @@ import pytest
 
 from pipeline import records
 from pipeline.files import sha256_of
-from pipeline.frames import read_frames
 from pipeline.manifest import Manifest
-from pipeline.shards import main
-from pipeline.verify import VerifyConfig, verify
+from pipeline.shards.__main__ import main
+from pipeline.shards.frames import read_frames
+from pipeline.shards.verify import VerifyConfig, verify
 
 Built = tuple[Path, Manifest]
 Make = Callable[..., Manifest]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.manifest import Manifest
-from pipeline.outfolder import locked
-from pipeline.shards import ShardsConfig, cut_part, main
+from pipeline.shards import ShardsConfig, cut_part
+from pipeline.shards.__main__ import main
+from pipeline.shards.outfolder import locked
 from pipeline.sources import find_scans
 
 Built = tuple[Path, Manifest]

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from pipeline.jobs import CUT, PARTS, Job
 from pipeline.manifest import read_manifest_json
-from pipeline.packing import Pack
+from pipeline.shards.jobs import CUT, PARTS, Job
+from pipeline.shards.packing import Pack
 from pipeline.splits import SPLITS
 
 LOCK: Final = "lock"

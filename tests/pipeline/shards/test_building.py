@@ -9,7 +9,7 @@ import mri_contrast.slices
 from pipeline.contrasts import CLASSES
 from pipeline.files import sha256_of
 from pipeline.manifest import Manifest, load_manifest
-from pipeline.shards import main
+from pipeline.shards.__main__ import main
 from pipeline.sources import find_scans
 
 Built = tuple[Path, Manifest]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mri_contrast.slices import SIZE
 from pipeline import records
-from pipeline.damage import find_damage
-from pipeline.frames import read_frames, stored_checksums
+from pipeline.shards.damage import find_damage
+from pipeline.shards.frames import read_frames, stored_checksums
 
 RECORDS = 5
 
