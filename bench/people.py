@@ -50,7 +50,9 @@ def prepare_people(folder: Path, *, subjects: int, seed: int = 1) -> People:
         _write(unfinished, PhantomConfig(subjects=subjects, seed=seed))
         unfinished.rename(png)
     shards = folder / f"shards-{png.name}"
-    config = ShardsConfig(out=shards, data=png, scans_per_shard=512)
+    config = ShardsConfig(
+        out=shards, data=png, validation=0.0, test=0.0, scans_per_shard=512
+    )
     manifest = build(find_scans(png), config)
     counts = {split: manifest.count(split) for split in ("train", "test")}
     return People(png / "train", png / "test", shards, counts)

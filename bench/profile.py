@@ -1,11 +1,13 @@
 """Traces real training steps: `python -m bench.profile`.
 
 The trace holds the step's operations on every thread and what the input does
-meanwhile. TensorBoard shows it; `*.trace.json.gz` opens in https://ui.perfetto.dev too.
+meanwhile. TensorBoard shows it where its profiler is installed, as in `.venv-peers`;
+from there also comes `trace.json.gz`, which https://ui.perfetto.dev opens.
 """
 
 import dataclasses
 import logging
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -13,8 +15,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from bench import ours
+from bench import ours, rivals
 from bench.material import prepare
+from bench.remote import CHECKOUT
 from pipeline.command import run_command
 
 _log = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ class ProfileConfig:
         material: Folder for the simulated slices.
         steps: Steps to trace.
         warm_up: Steps before, which compile and fill the buffers.
+        peers: Interpreter that has TensorBoard's profiler; `make peers` builds it.
     """
 
     shards: Path | None = None
@@ -37,6 +41,7 @@ class ProfileConfig:
     material: Path = Path("data/bench")
     steps: int = 20
     warm_up: int = 5
+    peers: Path = rivals.PYTHON
 
     def __post_init__(self) -> None:
         for name in ("steps", "warm_up"):
@@ -67,16 +72,39 @@ def trace(config: ProfileConfig) -> Path:
 
 
 def work(config: ProfileConfig) -> None:
-    """Writes a trace and says how to open it."""
+    """Writes a trace and says how to open it.
+
+    Raises:
+        OSError: There is no trace.
+    """
     folder = trace(config)
-    _log.info("trace of %d steps: %s", config.steps, folder)
-    _log.info(
-        "next: make peers && .venv-peers/bin/tensorboard --logdir %s, then "
-        "http://localhost:6006/#profile",
-        config.out,
-    )
     if not list(folder.glob("*.xplane.pb")):
         raise OSError(f"{folder} holds no trace; is another profiler running?")
+    _log.info("trace of %d steps: %s", config.steps, folder)
+    if config.peers.is_file():
+        _convert(config.peers, folder)
+    else:
+        _log.warning("%s is missing: `make peers` builds it", config.peers)
+    _log.info(
+        "next: %s --logdir %s, then http://localhost:6006/#profile",
+        config.peers.with_name("tensorboard"),
+        config.out,
+    )
+
+
+def _convert(python: Path, folder: Path) -> None:
+    """Writes `trace.json.gz`; without the profiler, says why there is none."""
+    done = subprocess.run(
+        [python.absolute(), "-m", "bench.peers.trace", folder.absolute()],
+        capture_output=True,
+        text=True,
+        cwd=CHECKOUT,
+        check=False,
+    )
+    if done.returncode:
+        _log.warning("no trace.json.gz: %s", done.stderr.strip().splitlines()[-1])
+    else:
+        _log.info("the same for https://ui.perfetto.dev: %s", done.stdout.strip())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
