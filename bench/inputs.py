@@ -117,8 +117,7 @@ def _stages(rates: Rates, material: Material, terms: str) -> Iterator[Row]:
         " limit: checksum and copy of each record",
         "parse": "read, then parse_example and decode_raw of whole batches; limit: two "
         "copies of the pixels",
-        "shuffle": "read through the 16 MiB buffer, not parsed; limit: memory, one "
-        "thread moves every record",
+        "shuffle": "read through the 16 MiB buffer, not parsed; limit: the read",
     }
     for name, text in work.items():
         yield informs(

@@ -9,7 +9,7 @@ from typing import Final
 
 from bench.material import Material
 from bench.remote import CHECKOUT, PeerError, Remote, started
-from bench.timing import Contestant, Turn
+from bench.timing import Contestant, Effort, side_by_side
 
 PYTHON: Final = Path(".venv-peers/bin/python")
 
@@ -19,6 +19,7 @@ WORKERS: Final = (0, 1, 2)
 """Processes that are tried; the machine that the goals are for has two cores."""
 
 TRIAL_SECONDS: Final = 1.0
+TRIALS: Final = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def start(
         batch: Slices a batch.
         python: Interpreter that has the peers.
         stack: Ends their processes.
-        trial: Seconds to try each number of workers for.
+        trial: Seconds of a turn that tries a number of workers.
     """
     contestants: dict[str, Contestant] = {}
     workers: dict[str, int] = {}
@@ -71,18 +72,14 @@ def start(
 
 
 def _contestant(remote: Remote, batch: int, workers: int) -> Contestant:
-    def take_turn(seconds: float) -> Turn:
-        return remote.turn(seconds, batch=batch, workers=workers)
-
-    return take_turn
+    return lambda seconds: remote.turn(seconds, batch=batch, workers=workers)
 
 
 def _best(remote: Remote, batch: int, seconds: float) -> int:
-    rates = {
-        workers: remote.turn(seconds, batch=batch, workers=workers).rate
-        for workers in WORKERS
-    }
-    return max(rates, key=rates.__getitem__)
+    """Tries each number of workers; a single turn could meet a busy machine."""
+    tried = {str(n): _contestant(remote, batch, n) for n in WORKERS}
+    rates = side_by_side(tried, Effort(seconds, TRIALS))
+    return int(max(tried, key=rates.__getitem__))
 
 
 def _pack(python: Path, folder: Path) -> None:
