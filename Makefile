@@ -90,7 +90,7 @@ identify: $(READY) ## Ask SERVER= for the contrast of SCAN=
 	@$(CLI) identify "$(SCAN)" --server $(SERVER) $(ARGS)
 
 bench: $(READY) ## Measure speed and memory against peers, the study and limits: bench/results.json
-	@$(MAKE) --no-print-directory peers || echo "warning: no other loaders: their rows will say so" >&2
+	@$(MAKE) --no-print-directory --silent peers || echo "warning: no other loaders: their rows will say so" >&2
 	$(PYTHON) -m bench $(ARGS)
 
 peers: .venv-peers/ready ## Build .venv-peers: other loaders, TensorBoard's profiler
@@ -103,7 +103,7 @@ peers: .venv-peers/ready ## Build .venv-peers: other loaders, TensorBoard's prof
 	@touch $@
 
 profile: $(READY) ## Trace training steps on SHARDS= (or simulated ones) for TensorBoard
-	@$(MAKE) --no-print-directory peers || echo "warning: no profiler for TensorBoard to show the trace with" >&2
+	@$(MAKE) --no-print-directory --silent peers || echo "warning: no profiler for TensorBoard to show the trace with" >&2
 	$(PYTHON) -m bench.profile $(if $(filter-out file,$(origin SHARDS)),--shards "$(SHARDS)") $(ARGS)
 
 test: $(READY) ## Run all tests

@@ -104,7 +104,8 @@ def _convert(python: Path, folder: Path) -> None:
     if done.returncode:
         _log.warning("no trace.json.gz: %s", done.stderr.strip().splitlines()[-1])
     else:
-        _log.info("the same for https://ui.perfetto.dev: %s", done.stdout.strip())
+        out = folder / "trace.json.gz"
+        _log.info("the same for https://ui.perfetto.dev: %s", out)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

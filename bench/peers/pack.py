@@ -41,8 +41,8 @@ def _write_files(
 def _arrayrecord(path: Path, records: Iterator[bytes]) -> None:
     from array_record.python import array_record_module
 
-    # One record a group and no compression: what grain's guide says random access
-    # wants, and what costs least to read.
+    # One record a group: grain's data source logs an error about anything else. And no
+    # compression, which costs least to read.
     options = "group_size:1,uncompressed"
     writer = array_record_module.ArrayRecordWriter(f"{path}.arrayrecord", options)
     for record in records:
