@@ -28,7 +28,7 @@ CLI := .venv/bin/mri-contrast
 endif
 
 .PHONY: help setup demo phantom shards verify describe train predict evaluate tune k8s \
-  publish promote rollback versions serve identify bench test lint clean
+  publish promote rollback versions serve identify bench peers profile test lint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,8 +95,22 @@ identify: $(READY) ## Ask SERVER= for the contrast of SCAN=
 	@test -n "$(SCAN)" || { echo "error: no scan named; make identify SCAN=upload.nii.gz" >&2; exit 2; }
 	@$(CLI) identify "$(SCAN)" --server $(SERVER) $(ARGS)
 
-bench: $(READY) ## Measure speed against the study and against limits: bench/results.json
+bench: $(READY) ## Measure speed and memory against peers, the study and limits: bench/results.json
+	@$(MAKE) --no-print-directory --silent peers || echo "warning: no other loaders: their rows will say so" >&2
 	$(PYTHON) -m bench $(ARGS)
+
+peers: .venv-peers/ready ## Build .venv-peers: other loaders, TensorBoard's profiler
+
+.venv-peers/ready: bench/peers.lock
+	@command -v $(SYSTEM_PYTHON) >/dev/null || { echo "error: $(SYSTEM_PYTHON) is not installed; install Python 3.11, or name it: make peers SYSTEM_PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "building .venv-peers: about 2 minutes and 2 GB, once"
+	@$(SYSTEM_PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers.lock
+	@touch $@
+
+profile: $(READY) ## Trace training steps on SHARDS= (or simulated ones) for TensorBoard
+	@$(MAKE) --no-print-directory --silent peers || echo "warning: no profiler for TensorBoard to show the trace with" >&2
+	$(PYTHON) -m bench.profile $(if $(filter-out file,$(origin SHARDS)),--shards "$(SHARDS)") $(ARGS)
 
 test: $(READY) ## Run all tests
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)

@@ -1,4 +1,4 @@
-"""The slices that are measured on: the same ones as PNG files and as shards."""
+"""The slices that are measured on: as PNG files, as shards and as plain bytes."""
 
 import dataclasses
 import itertools
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import mri_contrast.slices
+from bench import ours
+from bench.peers.raw import Forms
 from pipeline.phantom import PhantomConfig, phantom_scans
 from pipeline.progress import progress
 from pipeline.shards import ShardsConfig, build
@@ -31,11 +33,13 @@ class Material:
     Attributes:
         png: Class folders of 150×150 grey PNG files.
         shards: The same files as shards, all of them for training.
+        forms: The shards' images and labels as plain bytes, for the peers.
         slices: How many.
     """
 
     png: Path
     shards: Path
+    forms: Forms
     slices: int
 
 
@@ -66,7 +70,21 @@ def prepare(folder: Path, *, slices: int, subjects: int) -> Material:
         replace=True,
     )
     manifest = build(find_scans(png), config)
-    return Material(png, config.out, manifest.count("train"))
+    forms = Forms(folder / f"forms-{slices}-{subjects}-{manifest.sha256[:8]}")
+    if not forms.folder.is_dir():
+        partial = Forms(folder / "unfinished-forms")
+        shutil.rmtree(partial.folder, ignore_errors=True)
+        partial.folder.mkdir()
+        _unpack(config.out, partial)
+        partial.folder.rename(forms.folder)
+    return Material(png, config.out, forms, manifest.count("train"))
+
+
+def _unpack(shards: Path, forms: Forms) -> None:
+    with forms.images.open("wb") as images, forms.labels.open("wb") as labels:
+        for image, label in ours.every_slice(shards, "train"):
+            images.write(image.tobytes())
+            labels.write(label.astype(np.uint8).tobytes())
 
 
 def _write(folder: Path, slices: int, subjects: int) -> None:

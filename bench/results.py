@@ -7,13 +7,15 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import rich.console
 import rich.table
 
 from pipeline.files import write_json
 from serving.revision import source_revision
+
+NO_GOAL: Final = "-"
 
 RESULTS: Final = Path("bench/results.json")
 
@@ -26,8 +28,8 @@ class Row:
         id: Name of the figure, for example `input.vs_study`.
         value: What was measured; several figures where the goal names several; None
             where it could not be measured.
-        reach: The goal, as text.
-        ok: Whether the goal is reached; never where nothing was measured.
+        reach: The goal, as text; `-` where the figure only informs.
+        ok: Whether the goal is reached; without a goal, whether anything was measured.
         detail: What was compared, both sides' numbers, counts; or why nothing was.
     """
 
@@ -40,6 +42,10 @@ class Row:
     def __post_init__(self) -> None:
         if self.ok and self.value is None:
             raise ValueError(f"{self.id} was not measured, so it cannot be ok")
+
+    def failed(self) -> Self:
+        """Returns the row as one whose goal is missed, whatever its figure."""
+        return dataclasses.replace(self, ok=False)
 
 
 def at_least(
@@ -54,6 +60,22 @@ def at_least(
         ok=all(value >= goal for value, goal in zip(values, goals, strict=True)),
         detail=detail,
     )
+
+
+def at_most(name: str, value: float, goal: float, detail: str) -> Row:
+    """Builds a row whose figure must be at most its goal."""
+    figure = float(f"{value:.4g}")
+    return Row(name, figure, f"≤ {goal:g}", value <= goal, detail)
+
+
+def informs(name: str, value: float, detail: str) -> Row:
+    """Builds a row without a goal."""
+    return Row(name, float(f"{value:.4g}"), NO_GOAL, True, detail)
+
+
+def unmeasured(name: str, reach: str, reason: str) -> Row:
+    """Builds a row of what could not be measured."""
+    return Row(name, None, reach, False, f"not measured: {reason}")
 
 
 def machine() -> dict[str, Any]:
@@ -92,8 +114,14 @@ def show(rows: Sequence[Row]) -> None:
     for row in rows:
         values = row.value if isinstance(row.value, tuple) else (row.value,)
         figures = " / ".join("-" if value is None else f"{value:g}" for value in values)
-        table.add_row(row.id, figures, row.reach, "yes" if row.ok else "NO", row.detail)
+        table.add_row(row.id, figures, row.reach, _verdict(row), row.detail)
     rich.console.Console().print(table)
+
+
+def _verdict(row: Row) -> str:
+    if not row.ok:
+        return "NO"
+    return "" if row.reach == NO_GOAL else "yes"
 
 
 def _processor() -> str:

@@ -7,29 +7,28 @@ from PIL import Image
 
 from bench import results, study
 from bench.__main__ import BenchConfig, main
-from bench.material import prepare
-from bench.results import Row, at_least
-from bench.timing import Effort, side_by_side
+from bench.material import Material, prepare
+from bench.results import Row, at_least, at_most, informs, unmeasured
+from bench.timing import Effort, Rates, Turn, here, side_by_side
 
 
-def test_a_small_run_writes_every_row_and_prints_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_small_run_of_one_group_writes_its_rows_and_prints_them(
+    tmp_path: Path, material: Material, nobody: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "results.json"
-    small = ["--slices", "130", "--subjects", "1", "--seconds", "0.05", "--repeats=1"]
-    assert main(["--out", str(out), "--material", str(tmp_path), *small]) == 0
+    small = ["--slices", "300", "--subjects", "1", "--seconds", "0.05", "--repeats=1"]
+    places = ["--out", str(out), "--material", str(material.png.parent)]
+    only = ["--only", "train", "--peers", str(nobody)]
+    assert main([*places, *small, *only]) == 0
     content = json.loads(out.read_text())
     assert set(content) == {"machine", "revision", "rows"}
     assert content["machine"]["cores"] >= 1
-    rows = {row["id"]: row for row in content["rows"]}
-    assert set(rows) == {"input.vs_study", "input.vs_limit"}
-    for row in rows.values():
+    assert {row["id"] for row in content["rows"]} == {
+        *("stage.augment", "stage.step", "train.fed")
+    }
+    for row in content["rows"]:
         assert set(row) == {"id", "value", "reach", "ok", "detail"}
-        assert "130 slices" in row["detail"]
-    assert all(value > 0 for value in rows["input.vs_study"]["value"])
-    assert rows["input.vs_study"]["reach"] == "≥ 200 / 20"
-    assert rows["input.vs_limit"]["value"] > 0
-    assert "input.vs_study" in capsys.readouterr().out
+    assert "train.fed" in capsys.readouterr().out
 
 
 def test_the_same_slices_are_there_as_files_and_as_records(tmp_path: Path) -> None:
@@ -78,7 +77,7 @@ def test_the_study_s_program_trains(pictures: Path) -> None:
 SIZES = {"small": 1, "large": 1000}
 
 
-def test_contestants_take_turns_and_the_median_counts() -> None:
+def test_contestants_take_turns_and_none_is_always_first() -> None:
     order: list[str] = []
 
     def contestant(name: str, slices: int):
@@ -87,11 +86,26 @@ def test_contestants_take_turns_and_the_median_counts() -> None:
             yield slices
 
     rates = side_by_side(
-        {name: lambda n=name, s=size: contestant(n, s) for name, size in SIZES.items()},
+        {
+            name: here(lambda n=name, s=size: contestant(n, s))
+            for name, size in SIZES.items()
+        },
         Effort(seconds=0.01, repeats=3),
     )
-    assert order == ["small", "large"] * 3
+    assert order == ["small", "large", "large", "small", "small", "large"]
     assert rates["large"] > 10 * rates["small"] > 0
+    assert rates.cores("small") > 0
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    rates = Rates(
+        {
+            "fed": [Turn(99.0), Turn(49.0), Turn(9.9)],
+            "memory": [Turn(100.0), Turn(50.0), Turn(10.0)],
+        }
+    )
+    assert rates["fed"] == 49
+    assert rates.ratio("fed", "memory") == pytest.approx(0.99)
 
 
 def test_a_goal_holds_only_where_every_figure_reaches_it() -> None:
@@ -104,6 +118,21 @@ def test_what_was_not_measured_is_not_ok() -> None:
     assert not Row("x", None, "≥ 1", False, "needs a GPU").ok
     with pytest.raises(ValueError, match="was not measured"):
         Row("x", None, "≥ 1", True, "needs a GPU")
+
+
+def test_what_only_informs_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    row = informs("stage.read", 94241.3, "limit: the copy")
+    assert (row.value, row.reach, row.ok) == (94240, "-", True)
+    results.show([row, unmeasured("loader.grain", "-", "not installed")])
+    printed = capsys.readouterr().out
+    assert "yes" not in printed
+    assert "NO" in printed
+
+
+def test_at_most_is_reached_from_below() -> None:
+    assert at_most("x", 1.08, 1.1, "").ok
+    assert not at_most("x", 1.12, 1.1, "").ok
+    assert not at_most("x", 1.08, 1.1, "").failed().ok
 
 
 def test_rows_of_other_ids_stay_and_those_of_another_machine_go(tmp_path: Path) -> None:
@@ -124,7 +153,13 @@ def test_rows_of_other_ids_stay_and_those_of_another_machine_go(tmp_path: Path) 
     assert [row["id"] for row in json.loads(path.read_text())["rows"]] == ["c"]
 
 
-@pytest.mark.parametrize(("name", "value"), [("slices", 10), ("repeats", 0)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("slices", 10), ("repeats", 0), ("people", 3), ("sizes", (1, 0))),
+        ("only", ("inputs",)),
+    ],
+)
 def test_settings_that_measure_nothing_are_refused(name: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{name} must"):
         BenchConfig(**{name: value})
