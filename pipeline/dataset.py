@@ -37,6 +37,9 @@ def options() -> tf.data.Options:
     chosen.deterministic = True
     # All numbers are fixed above: tuning them on the way costs 7 % and memory.
     chosen.autotune.enabled = False
+    # In the common pool, input waits behind the step's operations and they behind it:
+    # on two cores, training ran at 0.975 instead of 0.99 of the step's own speed.
+    chosen.threading.private_threadpool_size = max(1, (os.cpu_count() or 1) // 2)
     # Shards are shared out by name; a strategy must not do it a second time.
     chosen.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
