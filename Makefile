@@ -13,6 +13,7 @@ VERSION ?=
 SUBJECTS ?= 400
 ARGS ?=
 SYSTEM_PYTHON ?= python3.11
+LOCK ?= requirements.lock
 
 # Where RUN= is not given, what reads a run takes the newest finished one.
 NAMED_RUN = $(if $(filter-out file,$(origin RUN)),--run "$(RUN)")
@@ -33,13 +34,13 @@ endif
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Build .venv from requirements.lock
+setup: $(READY) ## Build .venv from requirements.lock, or from LOCK=requirements-gpu.lock
 
 .venv/ready: requirements.lock serving/client/pyproject.toml
 	@command -v $(SYSTEM_PYTHON) >/dev/null || { echo "error: $(SYSTEM_PYTHON) is not installed; install Python 3.11, or name it: make setup SYSTEM_PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@echo "building .venv: about 2 minutes and 3 GB, once"
 	@$(SYSTEM_PYTHON) -m venv .venv || { echo "error: no virtual environment could be made; on Debian: apt-get install python3.11-venv" >&2; exit 2; }
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable serving/client
 	@touch $@
 

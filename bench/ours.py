@@ -103,7 +103,7 @@ class Training:
 def training(steps: int) -> Training:
     """Builds a network to be trained for a number of steps."""
     default = TrainConfig()
-    devices = open_devices(default.device)
+    devices = open_devices()
     with devices.strategy.scope():
         model = build(HyperParameters(), seed=0, precision=devices.precision)
         optimizer = build_optimizer(

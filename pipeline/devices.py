@@ -1,6 +1,6 @@
 """Which devices train together, at which precision, compiled how.
 
-    devices = open_devices(DeviceConfig())
+    devices = open_devices()
     with devices.strategy.scope():
         model = build(hyper, seed=0, precision=devices.precision)
 
@@ -21,30 +21,15 @@ import tensorflow as tf
 from pipeline.dataset import PREFETCH
 from pipeline.share import Share
 
+Kind = Literal["auto", "cpu", "gpu"]
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+Switch = Literal["auto", "on", "off"]
 
 _BFLOAT16_SINCE: Final = (8, 0)
 _FLOAT16_SINCE: Final = (7, 0)
 """Compute capabilities whose tensor cores take the type: Ampere, Volta."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class DeviceConfig:
-    """Where to compute, and how.
-
-    Attributes:
-        kind: `gpu` fails where there is none; `auto` takes GPUs where there are any.
-        precision: Of the activations; weights stay float32. `auto` is bfloat16 on
-            GPUs since Ampere, float16 with loss scaling since Volta, else float32.
-        xla: Compile the step by XLA. `auto` does so on GPUs only: on CPUs it makes
-            this step 1.5 to 2 times slower.
-    """
-
-    kind: Literal["auto", "cpu", "gpu"] = "auto"
-    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
-    xla: Literal["auto", "on", "off"] = "auto"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,49 +89,58 @@ class Devices:
         )
 
 
-def open_devices(config: DeviceConfig) -> Devices:
+def open_devices(
+    kind: Kind = "auto",
+    *,
+    precision: Precision | Literal["auto"] = "auto",
+    xla: Switch = "auto",
+) -> Devices:
     """Finds the devices and joins the other workers; call it before anything else.
 
     Args:
-        config: What is asked for.
+        kind: `auto` takes GPUs where there are any.
+        precision: Of the activations; weights stay float32. `auto` is bfloat16 on
+            GPUs since Ampere, float16 with loss scaling since Volta, else float32.
+        xla: Compile the step by XLA. `auto` does so on GPUs only: on CPUs it makes
+            this step 1.5 to 2 times slower.
 
     Raises:
-        ValueError: A GPU is asked for and there is none, or `TF_CONFIG` makes no sense.
+        ValueError: A GPU is asked for and there is none, XLA is asked for and cannot
+            be had, or `TF_CONFIG` makes no sense.
     """
-    if config.kind == "cpu":
+    if kind == "cpu":
         tf.config.set_visible_devices([], "GPU")
     cluster = _cluster()
     gpus = tf.config.get_visible_devices("GPU")
-    if config.kind == "gpu" and not gpus:
+    if kind == "gpu" and not gpus:
         raise ValueError(
             "TensorFlow finds no GPU; check the driver and that requirements-gpu.lock "
-            "is installed, or pass --device.kind cpu"
+            "is installed, or pass --device cpu"
         )
     for gpu in gpus:
-        # Otherwise the first process takes the whole card, bench and serving starve.
+        # Otherwise this process takes the whole card, and others beside it starve.
         tf.config.experimental.set_memory_growth(gpu, True)
-    kind = "GPU" if gpus else "CPU"
-    strategy = _strategy(cluster, kind)
+    found = "GPU" if gpus else "CPU"
+    strategy = _strategy(cluster, found)
     worker, workers = cluster or (0, 1)
     count = max(1, strategy.num_replicas_in_sync // workers)
-    local = tuple(f"/device:{kind}:{index}" for index in range(count))
-    precision = config.precision
-    if precision == "auto":
-        details = map(tf.config.experimental.get_device_details, gpus)
-        found = [each.get("compute_capability", (0, 0)) for each in details]
-        precision = best_precision(found)
-    xla = config.xla == "on" or (config.xla == "auto" and bool(gpus))
-    if xla and kind == "CPU" and count > 1:
+    if xla == "on" and found == "CPU" and count > 1:
         raise ValueError(
             f"XLA compiles for one CPU device a process, and this one has {count}; "
-            "pass --device.xla off"
+            "pass --xla off"
         )
-    devices = Devices(strategy, local, precision, xla, worker, workers)
+    devices = Devices(
+        strategy=strategy,
+        local=tuple(f"/device:{found}:{index}" for index in range(count)),
+        precision=_best_of(gpus) if precision == "auto" else precision,
+        xla=xla == "on" or (xla == "auto" and bool(gpus)),
+        worker=worker,
+        workers=workers,
+    )
+    hosts = f" on {workers} hosts, this is {worker}" if workers > 1 else ""
+    compiled = ", XLA" if devices.xla else ""
     _log.info(
-        "%d %s%s, %s%s",
-        *(devices.replicas, kind),
-        f" on {workers} hosts, this is {worker}" if workers > 1 else "",
-        *(precision, ", XLA" if xla else ""),
+        "%d %s%s, %s%s", devices.replicas, found, hosts, devices.precision, compiled
     )
     return devices
 
@@ -199,6 +193,11 @@ def best_precision(capabilities: Sequence[tuple[int, int]]) -> Precision:
     if oldest >= _BFLOAT16_SINCE:
         return "mixed_bfloat16"
     return "mixed_float16" if oldest >= _FLOAT16_SINCE else "float32"
+
+
+def _best_of(gpus: Sequence[Any]) -> Precision:
+    details = map(tf.config.experimental.get_device_details, gpus)
+    return best_precision([each.get("compute_capability", (0, 0)) for each in details])
 
 
 def _on_device(data: tf.data.Dataset, device: str) -> tf.data.Dataset:

@@ -26,9 +26,10 @@ from pipeline.command import run_command
 from pipeline.contrasts import ACCEPTED
 from pipeline.dataset import evaluation_batches, explained_damage
 from pipeline.files import write_json
+from pipeline.labelled import LabelledScan
 from pipeline.progress import progress
 from pipeline.runs import Run, load_run, newest_run
-from pipeline.sources import LabelledScan, find_scans
+from pipeline.sources import find_scans
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pipeline.contrasts import CLASSES
-from pipeline.sources import LabelledScan
+from pipeline.labelled import LabelledScan
 
 SPLITS: Final = ("train", "validation", "test")
 

@@ -71,7 +71,7 @@ def train(
     """
     manifest = load_manifest(config.shards)
     manifest.of_split("validation")
-    devices = open_devices(config.device)
+    devices = open_devices(config.device, precision=config.precision, xla=config.xla)
     identity = config.identity(manifest, devices)
     checkpoint = None if config.restart else load_checkpoint(config.run)
     check_same(config, checkpoint, identity)

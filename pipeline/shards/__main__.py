@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.command import run_command
+from pipeline.labelled import LabelledScan
 from pipeline.manifest import Manifest
 from pipeline.phantom import PhantomConfig, phantom_scans
 from pipeline.shards.building import build, cut_part
 from pipeline.shards.cutting import REJECTED
 from pipeline.shards.planning import ShardsConfig
-from pipeline.sources import LabelledScan, find_scans
+from pipeline.sources import find_scans
 from pipeline.splits import SPLITS
 
 _log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ from pathlib import Path
 import mri_contrast.slices
 from pipeline.contrasts import CLASSES
 from pipeline.files import replacing
+from pipeline.labelled import LabelledScan
 from pipeline.manifest import NAME, SCHEMA, Manifest, Shard, load_manifest
 from pipeline.shards.cutting import REJECTED, cut_all, find_cuts
 from pipeline.shards.jobs import Cut, Job
@@ -20,7 +21,6 @@ from pipeline.shards.outfolder import (
 from pipeline.shards.packall import lost_cuts, pack_all, plan_all, whole_shards
 from pipeline.shards.packing import Pack
 from pipeline.shards.planning import ShardsConfig, plan
-from pipeline.sources import LabelledScan
 from pipeline.splits import SPLITS
 
 _log = logging.getLogger(__name__)

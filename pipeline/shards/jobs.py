@@ -17,8 +17,8 @@ import mri_contrast.slices
 from mri_contrast.errors import UnreadableScan
 from pipeline.contrasts import CLASSES
 from pipeline.files import as_json, replacing, sha256_of, write_json
+from pipeline.labelled import LabelledScan
 from pipeline.manifest import SCHEMA
-from pipeline.sources import LabelledScan
 
 PARTS: Final = "parts"
 """Folder of what is known of an unfinished or finished build: it is resumed from it."""

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import phantom
+from pipeline.labelled import LabelledScan
 from pipeline.shards.jobs import Job
-from pipeline.sources import LabelledScan
 from pipeline.splits import SplitConfig, split_scans
 
 

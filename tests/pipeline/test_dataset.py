@@ -16,7 +16,7 @@ from pipeline.dataset import (
     training_batches,
     validation_batches,
 )
-from pipeline.devices import DeviceConfig, open_devices
+from pipeline.devices import open_devices
 from pipeline.manifest import Manifest
 from pipeline.records import parse
 from pipeline.share import Share, steps_per_epoch
@@ -168,7 +168,7 @@ def test_the_next_batch_is_on_its_way_while_a_step_runs(
 
     monkeypatch.setattr("pipeline.dataset.parse", parse_and_tell)
     data = training_batches(shards[0], batch_size=8, seed=0)
-    (batches,) = open_devices(DeviceConfig()).iterate([data])
+    (batches,) = open_devices().iterate([data])
     next(batches)
     # The step of this batch has not even begun, and nobody asked for another one.
     for _ in range(1 + PREFETCH):

@@ -5,11 +5,11 @@ import json
 import pytest
 import tensorflow as tf
 
-from pipeline.devices import DeviceConfig, best_precision, open_devices
+from pipeline.devices import best_precision, open_devices
 
 
 def test_one_cpu_trains_alone_in_float32_without_xla() -> None:
-    devices = open_devices(DeviceConfig())
+    devices = open_devices()
     assert (devices.replicas, devices.workers, devices.chief) == (1, 1, True)
     assert (devices.precision, devices.xla) == ("float32", False)
     assert [(share.index, share.count) for share in devices.shares()] == [(0, 1)]
@@ -19,8 +19,8 @@ def test_one_cpu_trains_alone_in_float32_without_xla() -> None:
     bool(tf.config.list_physical_devices("GPU")), reason="this machine has a GPU"
 )
 def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"finds no GPU.*--device.kind cpu"):
-        open_devices(DeviceConfig(kind="gpu"))
+    with pytest.raises(ValueError, match=r"finds no GPU.*--device cpu"):
+        open_devices("gpu")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_tf_config_that_makes_no_sense_is_quoted(
 ) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match=r"TF_CONFIG is .* it must be like"):
-        open_devices(DeviceConfig())
+        open_devices()
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"cluster": {"worker": ["a:1"]}}'])
@@ -62,4 +62,4 @@ def test_a_tf_config_of_one_worker_is_none(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
-    assert open_devices(DeviceConfig()).workers == 1
+    assert open_devices().workers == 1

@@ -132,7 +132,7 @@ def test_a_signal_to_one_host_stops_all_and_they_go_on_together(
     [
         (3, (), "8 cannot be shared by 3 devices"),
         (8, (), "8 devices cannot share 4 training shards"),
-        (2, ("--device.xla=on",), "XLA compiles for one CPU device a process"),
+        (2, ("--xla=on",), "XLA compiles for one CPU device a process"),
         (2, ("--accumulate=3",), "4 slices a device cannot be cut into 3 equal pieces"),
     ],
 )

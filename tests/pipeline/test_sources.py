@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.labelled import FileScan, LabelledScan
 from pipeline.names import subject_of
-from pipeline.sources import FileScan, LabelledScan, find_scans
+from pipeline.sources import find_scans
 
 
 def rows(scans: list[LabelledScan]) -> set[tuple[str, str, str, str | None]]:

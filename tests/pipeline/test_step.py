@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.augment import AugmentConfig
-from pipeline.devices import DeviceConfig, open_devices
+from pipeline.devices import open_devices
 from pipeline.model import HyperParameters, build
 from pipeline.step import (
     Batch,
@@ -45,9 +45,9 @@ def losses(
     *,
     pieces: int = 1,
     seed: int = 0,
-    device: DeviceConfig | None = None,
+    **how: str,
 ) -> list[float]:
-    devices = open_devices(device or DeviceConfig())
+    devices = open_devices(**how)
     optimizer = build_optimizer(
         model,
         cosine_schedule(1e-2, 10),
@@ -89,7 +89,7 @@ def test_a_step_is_a_function_of_seed_and_number() -> None:
 
 def test_xla_takes_the_same_steps() -> None:
     plain = losses(build(SMALL))
-    compiled = losses(build(SMALL), device=DeviceConfig(xla="on"))
+    compiled = losses(build(SMALL), xla="on")
     np.testing.assert_allclose(compiled, plain, rtol=2e-3)
 
 
@@ -99,7 +99,7 @@ def test_mixed_precision_learns_as_float32_and_keeps_float32_weights(
     precision: str, xla: str
 ) -> None:
     model = build(SMALL, precision=precision)
-    mixed = losses(model, device=DeviceConfig(precision=precision, xla=xla))
+    mixed = losses(model, precision=precision, xla=xla)
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
     assert model.get_layer("convolution_1").compute_dtype == precision[6:]
     np.testing.assert_allclose(mixed, losses(build(SMALL)), rtol=0.05)
@@ -107,7 +107,7 @@ def test_mixed_precision_learns_as_float32_and_keeps_float32_weights(
 
 def test_validation_counts_examples_and_not_what_fills_the_batch() -> None:
     model = build(SMALL)
-    step = compile_validation_step(model, open_devices(DeviceConfig()))
+    step = compile_validation_step(model, open_devices())
     data = {**batch(), "weight": tf.constant([1.0] * 5 + [0.0] * 3)}
     loss, right, count = step(data).numpy()
     logits = model(tf.cast(data["image"][:5], tf.float32)[..., None] / 255)

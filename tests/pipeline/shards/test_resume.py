@@ -1,9 +1,12 @@
 import contextlib
 import json
 import logging
+import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +15,16 @@ import pytest
 
 from mri_contrast.scans import read_scan
 from pipeline.contrasts import CLASSES
+from pipeline.labelled import FileScan
 from pipeline.manifest import Manifest
 from pipeline.shards.outfolder import locked
-from pipeline.sources import FileScan
 
 Built = tuple[Path, Manifest]
 Make = Callable[..., Manifest]
 Content = Callable[[Path], dict[str, bytes]]
+
+KILLS = int(os.environ.get("MRI_KILLS", "2"))
+"""How often `kill -9` strikes; `MRI_KILLS=20 make test` is the long version."""
 
 
 def changed(folder: Path) -> dict[str, int]:
@@ -83,6 +89,32 @@ def test_a_build_killed_with_its_workers_at_work_is_resumed_to_the_same_bytes(
     assert psutil.wait_procs(workers, timeout=30)[1] == []
     make(class_folders, out)
     assert content(out) == content(shards[0])
+
+
+def test_kill_9_at_random_moments_changes_no_byte(
+    tmp_path: Path, class_folders: Path, content: Content
+) -> None:
+    command = [
+        *(sys.executable, "-m", "pipeline.shards", "--data", str(class_folders)),
+        *("--scans-per-job", "4", "--shard-megabytes", "0.1", "--workers", "2"),
+    ]
+    start = time.monotonic()
+    subprocess.run([*command, "--out", tmp_path / "straight"], check=True)
+    lasts = time.monotonic() - start
+    whole = content(tmp_path / "straight")
+    draw, struck = random.Random(), 0
+    for number in range(KILLS):
+        out = tmp_path / f"killed-{number}"
+        build = subprocess.Popen([*command, "--out", out])
+        try:
+            # The moment is what is tested; half of the time goes into imports.
+            build.wait(draw.uniform(0.5, 1) * lasts)
+        except subprocess.TimeoutExpired:
+            build.kill()
+            struck += build.wait() == -signal.SIGKILL
+        subprocess.run([*command, "--out", out], check=True)
+        assert content(out) == whole
+    assert struck >= KILLS // 4
 
 
 def test_a_build_killed_at_some_steps_on_the_disk_is_resumed_to_the_same_bytes(
