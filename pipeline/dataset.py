@@ -191,10 +191,14 @@ def explained_damage(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.DataLossError as error:
+    except (
+        tf.errors.DataLossError,
+        tf.errors.NotFoundError,
+        tf.errors.FailedPreconditionError,  # fewer or more records than noted
+    ) as error:
         raise ValueError(
-            f"a shard in {folder} is damaged ({error.message}); build the shards again "
-            "(`make shards`): those that are whole are kept"
+            f"a shard in {folder} is damaged ({error.message}); `make verify` names "
+            "what is, `make shards` as it was called before repairs that alone"
         ) from None
 
 

@@ -13,6 +13,7 @@ from pipeline.contrasts import CLASSES
 from pipeline.dataset import (
     PREFETCH,
     evaluation_batches,
+    explained_damage,
     training_batches,
     validation_batches,
 )
@@ -220,3 +221,14 @@ def test_a_batch_larger_than_the_training_split_is_refused(shards: Built) -> Non
 def test_an_unknown_or_empty_split_is_refused(shards: Built) -> None:
     with pytest.raises(ValueError, match="hold no 'dev' slices, only train"):
         evaluation_batches(shards[0], "dev", batch_size=4)
+
+
+def test_a_shard_that_vanishes_while_it_is_read_is_damage(shards: Built) -> None:
+    folder, manifest = shards
+    batches = evaluation_batches(folder, "train", batch_size=16)
+    (folder / manifest.of_split("train")[1].file).unlink()
+    with (
+        pytest.raises(ValueError, match=r"damaged.*make verify.*make shards"),
+        explained_damage(folder),
+    ):
+        list(batches)
