@@ -2,6 +2,10 @@
 
 import subprocess
 from pathlib import Path
+from typing import Final
+
+_SOURCE: Final = ("--", ":/", ":(top,exclude)bench/results.json")
+"""All files but the one that measuring itself writes."""
 
 
 def source_revision() -> str | None:
@@ -13,7 +17,9 @@ def source_revision() -> str | None:
     folder = Path(__file__).parent
     try:
         commit = _git(folder, "rev-parse", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+        changed = _git(
+            folder, "status", "--porcelain", "--untracked-files=no", *_SOURCE
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}+changes" if changed else commit
