@@ -123,23 +123,26 @@ def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
 def test_kill_9_at_random_moments_changes_nothing(
     straight: dict[str, Any], lasting_shards: Built, tmp_path: Path
 ) -> None:
-    run = tmp_path / "killed"
     command = [
         *(sys.executable, "-m", "pipeline.train", "--shards", str(lasting_shards[0])),
-        *("--run", str(run), "--epochs", "3", "--batch-size", "1"),
+        *("--epochs", "3", "--batch-size", "1"),
         *("--hyper.filters", "4", "4", "--hyper.dense", "8"),
         *("--checkpoint-seconds", "0.001"),
     ]
-    draw = random.Random()
-    for _ in range(KILLS):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, text=True)
-        wait_for_a_step(process, run)
+    draw, struck, runs = random.Random(), 0, [tmp_path / "killed-0"]
+    while struck < KILLS:
+        process = subprocess.Popen(
+            [*command, "--run", str(runs[-1])], stderr=subprocess.DEVNULL, text=True
+        )
+        wait_for_a_step(process, runs[-1])
         time.sleep(draw.uniform(0, 0.5))  # the moment is what is tested
         process.kill()
-        process.wait()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert result(run) == straight
+        if process.wait() == -signal.SIGKILL:
+            struck += 1
+        else:  # it had come to its end: the next kills strike another run
+            runs.append(tmp_path / f"killed-{len(runs)}")
+    subprocess.run([*command, "--run", str(runs[-1])], check=True)
+    assert [result(run) == straight for run in runs] == [True] * len(runs)
 
 
 def wait_for_a_step(process: subprocess.Popen[str], run: Path) -> None:
