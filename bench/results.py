@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import rich.console
+import rich.markup
 import rich.table
 
 from pipeline.files import write_json
@@ -109,13 +110,16 @@ def save(rows: Sequence[Row], path: Path = RESULTS) -> None:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Prints the rows as a table."""
-    table = rich.table.Table("id", "value", "reach", "ok", "detail")
+    """Prints the rows as a table, and below it what each was measured on."""
+    console = rich.console.Console()
+    table = rich.table.Table("id", "value", "reach", "ok")
     for row in rows:
         values = row.value if isinstance(row.value, tuple) else (row.value,)
         figures = " / ".join("-" if value is None else f"{value:g}" for value in values)
-        table.add_row(row.id, figures, row.reach, _verdict(row), row.detail)
-    rich.console.Console().print(table)
+        table.add_row(row.id, figures, row.reach, _verdict(row))
+    console.print(table)
+    for row in rows:
+        console.print(f"[bold]{row.id}[/bold]: {rich.markup.escape(row.detail)}")
 
 
 def _verdict(row: Row) -> str:
