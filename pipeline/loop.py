@@ -126,6 +126,7 @@ class Loop:
             )
             if stopping:
                 self.save()
+                self.stop.heard.set()
                 raise Interrupted
             if time.perf_counter() - saved > self.checkpoint_seconds:
                 self.save()
@@ -146,6 +147,7 @@ class Loop:
         for parts in zip(*self.devices.iterate(self.validation), strict=True):
             # Several hosts must not part company within a collective call.
             if self.stop.requested and self.devices.workers == 1:
+                self.stop.heard.set()
                 raise Interrupted
             sums += self.validation_step(self.devices.together(parts)).numpy()
         loss, right, count = sums

@@ -1,6 +1,7 @@
 """The compiled steps: augment, learn, count; and validate."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -126,6 +127,8 @@ def compile_train_step(
         gradients, loss, right = gradient(batch["image"], batch["label"], drawn)
         if devices.replicas > 1:
             gradients = [each / devices.replicas for each in gradients]
+            if devices.precision == "mixed_float16":
+                gradients = _all_or_none(gradients, context)
         optimizer.apply(gradients, model.trainable_variables)
         if devices.replicas > 1:
             # Each device normalises its own slices; one network comes of it.
@@ -200,6 +203,18 @@ def _gradient(
         counts.append(tf.stack([loss, tf.reduce_mean(right)]))
     loss, right = tf.unstack(tf.add_n(counts) / pieces)
     return total, loss, right
+
+
+def _all_or_none(gradients: list[tf.Tensor], context: Any) -> list[tf.Tensor]:
+    """Gradients that are no numbers on all devices where they are on one.
+
+    The optimizer leaves a step out whose gradients overflow, and asks its own device
+    alone: the others would wait for it forever.
+    """
+    finite = [tf.reduce_all(tf.math.is_finite(each)) for each in gradients]
+    broken = tf.cast(tf.logical_not(tf.reduce_all(tf.stack(finite))), tf.float32)
+    anywhere = context.all_reduce(tf.distribute.ReduceOp.SUM, broken) > 0
+    return [tf.where(anywhere, tf.fill(tf.shape(g), math.nan), g) for g in gradients]
 
 
 def _step_seed(seed: int, number: tf.Tensor, context: Any) -> tf.Tensor:

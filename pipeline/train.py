@@ -87,6 +87,7 @@ def train(
             _learn(config, loop, callbacks)
         except Interrupted:
             return _interrupted(config, loop)
+        stop.heard.set()  # What is left is worth the wait.
         if devices.chief:
             _finish(config)
             loop.position.finished = True

@@ -39,18 +39,15 @@ def start(
 
 
 def start_hosts(shards: Path, run: Path, *more: str) -> list[subprocess.Popen[str]]:
-    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    return [start(shards, run, *more, tf_config=config) for config in tf_configs()]
+
+
+def tf_configs() -> list[str]:
+    """Of two hosts on this one."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
     return [
-        start(
-            *(shards, run, *more),
-            tf_config=json.dumps(
-                {
-                    "cluster": {"worker": workers},
-                    "task": {"type": "worker", "index": index},
-                }
-            ),
-        )
-        for index in range(len(workers))
+        json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+        for index in range(2)
     ]
 
 
@@ -125,6 +122,23 @@ def test_a_signal_to_one_host_stops_all_and_they_go_on_together(
     assert len((run / "metrics.jsonl").read_text().splitlines()) < 4
     finish(start_hosts(lasting_shards[0], run))
     assert result(run) == two_devices
+
+
+def test_an_overflow_on_one_host_is_a_step_left_out_on_both() -> None:
+    hosts = [
+        subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("overflowing_host.py"))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": config},
+        )
+        for config in tf_configs()
+    ]
+    scales = [host.communicate(timeout=120)[0].split() for host in hosts]
+    assert len(scales[0]) == 4
+    assert scales[0] == scales[1]
+    assert float(scales[0][-1]) < 2.0**18
 
 
 @pytest.mark.parametrize(
