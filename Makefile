@@ -14,6 +14,7 @@ SUBJECTS ?= 400
 ARGS ?=
 SYSTEM_PYTHON ?= python3.11
 LOCK ?= requirements.lock
+STAMP := .venv/$(notdir $(LOCK)).ready
 
 # Where RUN= is not given, what reads a run takes the newest finished one.
 NAMED_RUN = $(if $(filter-out file,$(origin RUN)),--run "$(RUN)")
@@ -24,7 +25,7 @@ READY :=
 CLI := $(dir $(shell command -v $(PYTHON)))mri-contrast
 else
 PYTHON := .venv/bin/python
-READY := .venv/ready
+READY := $(STAMP)
 CLI := .venv/bin/mri-contrast
 endif
 
@@ -36,7 +37,7 @@ help: ## List the commands
 
 setup: $(READY) ## Build .venv from requirements.lock, or from LOCK=requirements-gpu.lock
 
-.venv/ready: requirements.lock serving/client/pyproject.toml
+$(STAMP): $(LOCK) serving/client/pyproject.toml
 	@command -v $(SYSTEM_PYTHON) >/dev/null || { echo "error: $(SYSTEM_PYTHON) is not installed; install Python 3.11, or name it: make setup SYSTEM_PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@echo "building .venv: about 2 minutes and 3 GB, once"
 	@$(SYSTEM_PYTHON) -m venv .venv || { echo "error: no virtual environment could be made; on Debian: apt-get install python3.11-venv" >&2; exit 2; }

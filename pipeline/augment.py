@@ -48,7 +48,7 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value < 0:
+            if not 0 <= value < math.inf:
                 raise ValueError(f"{field.name} must not be negative, got {value}")
         for name in ("zoom", "gain", "blur"):
             if getattr(self, name) > 1:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -197,9 +198,14 @@ def explained_damage(folder: Path) -> Iterator[None]:
         tf.errors.FailedPreconditionError,  # fewer or more records than noted
     ) as error:
         raise ValueError(
-            f"a shard in {folder} is damaged ({error.message}); `make verify` names "
+            f"a shard in {folder} is damaged ({_plain(error)}); `make verify` names "
             "what is, `make shards` as it was called before repairs that alone"
         ) from None
+
+
+def _plain(error: tf.errors.OpError) -> str:
+    """TensorFlow's message without the names of its functions and operations."""
+    return re.sub(r"\{\{.*?\}\} ?| ?\[(Op:|\[).*", "", error.message.splitlines()[0])
 
 
 def _ordered(

@@ -9,7 +9,9 @@ One GPU or the CPU trains alone; several GPUs of a machine share each batch
 (MultiWorkerMirroredStrategy).
 """
 
+import contextlib
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -79,6 +81,20 @@ class Devices:
             for data, device in zip(datasets, self.local, strict=True)
         ]
 
+    def agree(self, text: str) -> bool:
+        """Tells whether all hosts say the same.
+
+        Args:
+            text: What this one says.
+        """
+        digest = hashlib.sha256(text.encode()).digest()
+        mine = tf.cast(tf.io.decode_raw(digest, tf.uint16), tf.float32)
+        # Sums of 16-bit numbers are exact in float32, so equal ones are their mean.
+        mean = self.strategy.reduce(
+            tf.distribute.ReduceOp.MEAN, self.together([mine] * len(self.local)), None
+        )
+        return bool(tf.reduce_all(mean == mine))
+
     def together(self, values: Sequence[Any]) -> Any:
         """One value for `strategy.run` from those of this process's devices."""
         if self.replicas == 1:
@@ -145,8 +161,34 @@ def open_devices(
     return devices
 
 
+@contextlib.contextmanager
+def explained_loss_of_hosts(devices: Devices) -> Iterator[None]:
+    """Turns TensorFlow's report that another host is gone into what to do.
+
+    Raises:
+        ConnectionAbortedError: Another host ended, or cannot be reached any more.
+    """
+    try:
+        yield
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.InternalError,
+    ) as error:
+        if devices.workers == 1:
+            raise
+        raise ConnectionAbortedError(
+            f"another of the {devices.workers} hosts is gone, its own log says why; "
+            "start the same command on all of them: they go on from the last checkpoint"
+        ) from error
+
+
 def _strategy(cluster: tuple[int, int] | None, kind: str) -> tf.distribute.Strategy:
     if cluster is not None:
+        # It tells of every collective operation, twice.
+        tf.get_logger().setLevel(logging.WARNING)
         return tf.distribute.MultiWorkerMirroredStrategy()
     # A test cuts one CPU into several logical devices; they are found here.
     names = [device.name for device in tf.config.list_logical_devices(kind)]
@@ -163,15 +205,21 @@ def _cluster() -> tuple[int, int] | None:
         return None
     try:
         content = json.loads(text)
-        workers = content.get("cluster", {}).get("worker", [])
-        index = int(content.get("task", {}).get("index", 0))
-        kind = content.get("task", {}).get("type", "worker")
+        cluster, task = content.get("cluster", {}), content.get("task", {})
+        workers, index = cluster.get("worker", []), int(task.get("index", 0))
+        kind = task.get("type", "worker")
     except (ValueError, AttributeError, TypeError) as error:
         raise _nonsense(text, str(error)) from None
-    if len(workers) < 2:
+    if not cluster:
         return None
-    if kind != "worker" or not 0 <= index < len(workers):
-        raise _nonsense(text, f"no worker {index} of {len(workers)}, or another type")
+    if cluster.keys() != {"worker"} or kind != "worker":
+        raise _nonsense(text, "there must be workers and nothing else")
+    if not 0 <= index < len(workers):
+        raise _nonsense(text, f"no worker {index} of {len(workers)}")
+    if len(workers) == 1:
+        return None
+    others = ", ".join(workers[:index] + workers[index + 1 :])
+    _log.info("worker %d of %d, waiting for %s", index, len(workers), others)
     return index, len(workers)
 
 

@@ -1,5 +1,7 @@
 """Files that are either whole or not there, and their digests."""
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -56,3 +58,36 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path, what: str, *, shared: bool = False) -> Iterator[None]:
+    """Keeps other processes out while one works; the lock goes with the process.
+
+    Args:
+        path: File to hold; its folder is made where it is missing.
+        what: What another process would be doing there, for the message.
+        shared: Side by side with others that share it.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+        OSError: The file system has no locks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(
+                f"another process {what} (it holds {path}); wait for its end, or name "
+                "another folder"
+            ) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+                raise
+            raise OSError(
+                f"the file system of {path} has no locks, so nothing keeps two "
+                "processes apart there; name a folder on another one"
+            ) from error
+        yield

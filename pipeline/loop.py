@@ -46,8 +46,14 @@ class Meter:
         """Since the start."""
         return time.perf_counter() - self.start
 
+    def restart(self) -> None:
+        """Forgets what was measured: the first steps are compiled as they are taken."""
+        self.start, self.waited, self.steps = time.perf_counter(), 0.0, 0
+
     def summary(self) -> dict[str, float]:
-        """Slices per second and input-bound share."""
+        """Slices per second and input-bound share; nothing before the first step."""
+        if not self.steps:
+            return {}
         seconds = self.seconds
         return {
             "slices_per_second": self.steps * self.slices / seconds,
@@ -74,6 +80,7 @@ class Loop:
         identity: What checkpoints are marked with.
         stop: Asked after every step.
         checkpoint_seconds: Time between two checkpoints within an epoch.
+        compiled: Whether the train step was compiled, by taking the first steps.
     """
 
     run: Path
@@ -90,6 +97,7 @@ class Loop:
     identity: dict[str, Any]
     stop: Stop
     checkpoint_seconds: float
+    compiled: bool = False
 
     def save(self) -> None:
         """Writes a checkpoint; all hosts hold the same, so the chief does it."""
@@ -117,12 +125,15 @@ class Loop:
         while position.step < self.steps:
             taken = self._take_steps(meter)
             stopping = self._count(taken, callbacks)
-            shown = meter.summary()
+            speed = meter.summary()
+            if not self.compiled and position.step < self.steps:
+                meter.restart()
+            self.compiled = True
             advance(
                 len(taken),
                 loss=f"{position.loss_sum / position.step:.3f}",
-                speed=f"{shown['slices_per_second']:.0f} slices/s",
-                waiting=f"{shown['input_bound']:.1%}",
+                speed=f"{speed['slices_per_second']:.0f} slices/s",
+                waiting=f"{speed['input_bound']:.1%}",
             )
             if stopping:
                 self.save()
@@ -134,6 +145,7 @@ class Loop:
         return {
             "loss": position.loss_sum / position.step,
             "accuracy": position.right_sum / position.step,
+            "learning_rate": float(self.optimizer.learning_rate),
             **meter.summary(),
         }
 

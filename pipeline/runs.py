@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -154,12 +155,15 @@ def begin(
         manifest_sha256: Digest of the manifest of the shards.
         model: The network, for `summary.txt`.
     """
+    # Checkpoints first: with one, what is left would count as a training to go on with.
+    for folder in (checkpoints.FOLDER, BOARD):
+        if (run / folder).is_dir():
+            shutil.rmtree(run / folder)
     for name in _OURS:
         (run / name).unlink(missing_ok=True)
-    for broken in run.glob("broken-batch-*.npz"):
-        broken.unlink()
-    for folder in (checkpoints.FOLDER, BOARD):
-        shutil.rmtree(run / folder, ignore_errors=True)
+    for pattern in ("broken-batch-*.npz", "*.partial", "*.keras"):
+        for left in run.glob(pattern):
+            left.unlink()
     content = json.loads(json.dumps(settings, default=str))
     write_json(
         run / "config.json",
@@ -175,6 +179,8 @@ def add_epoch(run: Path, record: Mapping[str, Any]) -> None:
     """Appends an epoch to `metrics.jsonl`."""
     with (run / _METRICS).open("a") as file:
         file.write(json.dumps(record) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def keep_epochs(run: Path, last: int) -> None:
@@ -198,6 +204,7 @@ def save_weights(run: Path, model: keras.Model) -> None:
     model.save_weights(temporary)
     sync(temporary)
     temporary.replace(weights_of(run))
+    sync(run)
 
 
 def finish(run: Path, model: keras.Model, calibration: Calibration) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,8 +64,12 @@ class TrainConfig:
                     f"{name} must be at least 1, got {getattr(self, name)}"
                 )
         for name in ("learning_rate", "checkpoint_seconds"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(
+                f"weight_decay must not be negative, got {self.weight_decay}"
+            )
 
     def identity(self, manifest: Manifest, devices: Devices) -> dict[str, Any]:
         """What the result of a training depends on."""

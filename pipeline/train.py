@@ -7,7 +7,9 @@ network so far; the same command goes on, to the same result as without a stop. 
 does after `kill -9`, from the last checkpoint.
 """
 
+import contextlib
 import dataclasses
+import json
 import logging
 import math
 import sys
@@ -17,7 +19,7 @@ from typing import Any, Final
 import keras
 import tensorflow as tf
 
-from pipeline import augment, runs, scoring
+from pipeline import augment, files, runs, scoring
 from pipeline.board import PICTURES, Board
 from pipeline.calibration import calibrate
 from pipeline.checkpoints import Checkpoint, Position, load_checkpoint, restore
@@ -28,7 +30,7 @@ from pipeline.dataset import (
     training_batches,
     validation_batches,
 )
-from pipeline.devices import Devices, open_devices
+from pipeline.devices import Devices, explained_loss_of_hosts, open_devices
 from pipeline.loop import Interrupted, Loop
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.model import build
@@ -72,18 +74,29 @@ def train(
     manifest = load_manifest(config.shards)
     manifest.of_split("validation")
     devices = open_devices(config.device, precision=config.precision, xla=config.xla)
-    identity = config.identity(manifest, devices)
-    checkpoint = None if config.restart else load_checkpoint(config.run)
-    check_same(config, checkpoint, identity)
-    if checkpoint is not None and checkpoint.position.finished:
-        _log.info(
-            "%s is finished; --restart trains it again, another RUN= a new one",
-            config.run,
-        )
-        return 0
-    with stop_requests() as stop, explained_damage(config.shards):
+    step, steps = _steps(config, manifest, devices)
+    with contextlib.ExitStack() as held:
+        if devices.chief:
+            lock = files.locked(config.run / "lock", f"trains {config.run}")
+            held.enter_context(lock)
+        identity = config.identity(manifest, devices)
+        checkpoint = None if config.restart else load_checkpoint(config.run)
+        check_same(config, checkpoint, identity)
+        if checkpoint is not None and checkpoint.position.finished:
+            _log.info(
+                "%s is finished; --restart trains it again, another RUN= a new one",
+                config.run,
+            )
+            return 0
+        stop = held.enter_context(stop_requests())
+        held.enter_context(explained_damage(config.shards))
+        held.enter_context(explained_loss_of_hosts(devices))
+        _check_hosts(devices, identity, checkpoint)
+        loop = _prepare(config, devices, identity, checkpoint, stop, step, steps)
+        if devices.chief and checkpoint is None:
+            settings = dataclasses.asdict(config)
+            runs.begin(config.run, settings, manifest.sha256, loop.model)
         try:
-            loop = _prepare(config, manifest, devices, identity, checkpoint, stop)
             _learn(config, loop, callbacks)
         except Interrupted:
             return _interrupted(config, loop)
@@ -96,15 +109,10 @@ def train(
     return 0
 
 
-def _prepare(
-    config: TrainConfig,
-    manifest: Manifest,
-    devices: Devices,
-    identity: dict[str, Any],
-    checkpoint: Checkpoint | None,
-    stop: Stop,
-) -> Loop:
-    """Builds the network, compiles the steps and opens the input, at its position."""
+def _steps(
+    config: TrainConfig, manifest: Manifest, devices: Devices
+) -> tuple[StepConfig, int]:
+    """What a step is on each device, and their number in an epoch."""
     share, rest = divmod(config.batch_size, devices.replicas)
     if rest:
         raise ValueError(
@@ -112,7 +120,32 @@ def _prepare(
             "devices; make it a multiple of their number"
         )
     step = StepConfig(config.augment, share, config.accumulate, config.seed)
-    steps = steps_per_epoch(manifest, share, devices.replicas)
+    return step, steps_per_epoch(manifest, share, devices.replicas)
+
+
+def _check_hosts(
+    devices: Devices, identity: dict[str, Any], checkpoint: Checkpoint | None
+) -> None:
+    """Refuses to train hosts together that would not do the same."""
+    position = None if checkpoint is None else dataclasses.asdict(checkpoint.position)
+    if devices.workers > 1 and not devices.agree(json.dumps([identity, position])):
+        raise ValueError(
+            "the hosts differ in settings, shards or in where the run stands (here: "
+            f"{'its start' if position is None else position}); give all the same "
+            "command, and a folder for the run that all of them see"
+        )
+
+
+def _prepare(
+    config: TrainConfig,
+    devices: Devices,
+    identity: dict[str, Any],
+    checkpoint: Checkpoint | None,
+    stop: Stop,
+    step: StepConfig,
+    steps: int,
+) -> Loop:
+    """Builds the network, compiles the steps and opens the input, at its position."""
     with devices.strategy.scope():
         model = build(config.hyper, seed=config.seed, precision=devices.precision)
         optimizer = build_optimizer(
@@ -126,8 +159,6 @@ def _prepare(
         restore(checkpoint, [*model.variables, *optimizer.variables])
         position = checkpoint.position
         _log.info("going on at epoch %d, step %d", position.epoch, position.step)
-    elif devices.chief:
-        runs.begin(config.run, dataclasses.asdict(config), manifest.sha256, model)
     if devices.chief:
         runs.keep_epochs(config.run, position.epoch - 1)
     return Loop(
@@ -141,7 +172,7 @@ def _prepare(
             [
                 training_batches(
                     config.shards,
-                    batch_size=share,
+                    batch_size=step.slices,
                     seed=config.seed,
                     first_epoch=position.epoch - 1,
                     first_step=position.step,
@@ -172,21 +203,23 @@ def _learn(
     told.on_train_begin()
     loop.model.stop_training = False  # Keras' callbacks set it
     position = loop.position
-    while position.epoch <= config.epochs and not loop.model.stop_training:
-        if position.epoch - 1 - position.best_epoch >= config.patience:
-            _log.info("no better for %d epochs: stopping", config.patience)
-            break
-        told.on_epoch_begin(position.epoch)
-        title = f"epoch {position.epoch}/{config.epochs}"
-        with progress(title, loop.steps - position.step, "steps") as advance:
-            learned = loop.learn(told, advance)
-        loop.save()  # Validation can be long, and need not be waited for.
-        record = {"epoch": position.epoch, **learned, **loop.validate()}
-        _judge(loop, record)
-        told.on_epoch_end(position.epoch, record)
-        position.next_epoch()
-        loop.save()
-    told.on_train_end()
+    try:
+        while position.epoch <= config.epochs and not loop.model.stop_training:
+            if position.epoch - 1 - position.best_epoch >= config.patience:
+                _log.info("no better for %d epochs: stopping", config.patience)
+                break
+            told.on_epoch_begin(position.epoch)
+            title = f"epoch {position.epoch}/{config.epochs}"
+            with progress(title, loop.steps - position.step, "steps") as advance:
+                learned = loop.learn(told, advance)
+            loop.save()  # Validation can be long, and need not be waited for.
+            record = {"epoch": position.epoch, **learned, **loop.validate()}
+            _judge(loop, record)
+            told.on_epoch_end(position.epoch, record)
+            position.next_epoch()
+            loop.save()
+    finally:
+        told.on_train_end()
 
 
 def _judge(loop: Loop, record: dict[str, Any]) -> None:
@@ -203,12 +236,14 @@ def _judge(loop: Loop, record: dict[str, Any]) -> None:
             runs.save_weights(loop.run, loop.model)
     if loop.devices.chief:
         runs.add_epoch(loop.run, record)
+    speed = "all steps were done before"
+    if "slices_per_second" in record:
+        waiting = f"input-bound {record['input_bound']:.1%}"
+        speed = f"{record['slices_per_second']:.0f} slices/s  {waiting}"
     _log.info(
-        "epoch %d: loss %.4f  accuracy %.4f  validation loss %.4f  accuracy %.4f  "
-        "%.0f slices/s  input-bound %.1f %%",
+        "epoch %d: loss %.4f  accuracy %.4f  validation loss %.4f  accuracy %.4f  %s",
         *(record["epoch"], record["loss"], record["accuracy"]),
-        *(record["validation_loss"], record["validation_accuracy"]),
-        *(record["slices_per_second"], 100 * record["input_bound"]),
+        *(record["validation_loss"], record["validation_accuracy"], speed),
     )
 
 
@@ -224,8 +259,9 @@ def _board(config: TrainConfig, loop: Loop) -> Board:
 def _interrupted(config: TrainConfig, loop: Loop) -> int:
     """Finishes the run with the best network so far; returns the exit code."""
     _log.warning(
-        "interrupted at epoch %d, step %d: saved in %s; the same command goes on",
+        "interrupted at epoch %d, step %d: saved in %s; the same command%s goes on",
         *(loop.position.epoch, loop.position.step, config.run),
+        " without --restart" if config.restart else "",
     )
     if loop.devices.chief and loop.position.best_epoch:
         _finish(config)

@@ -1,13 +1,12 @@
 """The folder that shards are built in: one builder at a time, and nothing left over."""
 
-import errno
-import fcntl
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from pipeline import files
 from pipeline.manifest import read_manifest_json
 from pipeline.shards.jobs import CUT, PARTS, Job
 from pipeline.shards.packing import Pack
@@ -37,23 +36,7 @@ def locked(folder: Path, *, shared: bool) -> Iterator[None]:
         BlockingIOError: Another builder is at work.
     """
     path = folder / PARTS / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(
-                f"another process builds shards in {folder} (it holds {path}); wait "
-                "for its end, or name another folder with --out"
-            ) from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
-                raise
-            raise OSError(
-                f"the file system of {path} has no locks, so nothing keeps two builds "
-                "apart there; name a folder on another one with --out"
-            ) from error
+    with files.locked(path, f"builds shards in {folder}", shared=shared):
         yield
 
 
