@@ -141,6 +141,43 @@ def test_an_overflow_on_one_host_is_a_step_left_out_on_both() -> None:
     assert float(scales[0][-1]) < 2.0**18
 
 
+@pytest.fixture(scope="module")
+def one_step() -> dict[str, Any]:
+    """A step of two devices with half a batch each, and what it must give."""
+    step = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("two_device_step.py"))],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": ""},
+    )
+    assert step.returncode == 0, step.stderr
+    return json.loads(step.stdout)
+
+
+def test_two_devices_step_down_the_gradient_of_the_joined_batch(
+    one_step: dict[str, Any],
+) -> None:
+    assert one_step["loss"] == pytest.approx(one_step["expected_loss"], rel=1e-5)
+    for replicas, expected in zip(
+        one_step["weights"], one_step["expected_weights"], strict=True
+    ):
+        assert len(replicas) == 2
+        assert replicas[0] == replicas[1]
+        np.testing.assert_allclose(replicas[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_moving_statistics_are_the_mean_of_what_each_device_saw(
+    one_step: dict[str, Any],
+) -> None:
+    halves = np.array(one_step["statistics_of_halves"])
+    assert np.all(halves[0] != halves[1])
+    statistics = np.array(one_step["statistics"])[..., 0]
+    assert statistics.shape == (2, 2)  # mean and variance, on each device
+    np.testing.assert_array_equal(statistics[:, 0], statistics[:, 1])
+    np.testing.assert_allclose(statistics[:, 0], halves.mean(0), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("devices", "more", "reason"),
     [

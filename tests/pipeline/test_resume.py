@@ -15,14 +15,17 @@ import numpy as np
 import pytest
 
 from pipeline.manifest import Manifest
-from pipeline.model import HyperParameters
-from pipeline.runs import load_run
+from pipeline.model import HyperParameters, build
+from pipeline.runs import load_run, weights_of
 from pipeline.train import TrainConfig, train
 
 Built = tuple[Path, Manifest]
 
 KILLS = int(os.environ.get("MRI_KILLS", "2"))
 """How often `kill -9` strikes; `MRI_KILLS=20 make test` is the long version."""
+
+SEED = int(os.environ.get("MRI_KILL_SEED") or random.randrange(2**32))
+"""What their moments are drawn from; a failure names it, to be repeated with."""
 
 SMALL = HyperParameters(filters=(4, 4), dense=(8,))
 
@@ -129,7 +132,7 @@ def test_kill_9_at_random_moments_changes_nothing(
         *("--hyper.filters", "4", "4", "--hyper.dense", "8"),
         *("--checkpoint-seconds", "0.001"),
     ]
-    draw, struck, runs = random.Random(), 0, [tmp_path / "killed-0"]
+    draw, struck, runs = random.Random(SEED), 0, [tmp_path / "killed-0"]
     while struck < KILLS:
         process = subprocess.Popen(
             [*command, "--run", str(runs[-1])], stderr=subprocess.DEVNULL, text=True
@@ -141,8 +144,10 @@ def test_kill_9_at_random_moments_changes_nothing(
             struck += 1
         else:  # it had come to its end: the next kills strike another run
             runs.append(tmp_path / f"killed-{len(runs)}")
-    subprocess.run([*command, "--run", str(runs[-1])], check=True)
-    assert [result(run) == straight for run in runs] == [True] * len(runs)
+    told = f"MRI_KILL_SEED={SEED}"
+    last = subprocess.run([*command, "--run", str(runs[-1])], check=False)
+    assert last.returncode == 0, told
+    assert [result(run) == straight for run in runs] == [True] * len(runs), told
 
 
 def wait_for_a_step(process: subprocess.Popen[str], run: Path) -> None:
@@ -153,6 +158,66 @@ def wait_for_a_step(process: subprocess.Popen[str], run: Path) -> None:
         if last.exists() and last.stat().st_mtime_ns != before:
             return
         time.sleep(0.005)
+
+
+def hasty(shards: Path, run: Path) -> TrainConfig:
+    """Steps so long that some epoch soon is worse than the one before."""
+    return config(shards, run, epochs=8, patience=1, learning_rate=1e-2)
+
+
+class Weights(keras.callbacks.Callback):
+    """Keeps those of each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_epoch: list[list[np.ndarray]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.of_epoch.append(self.model.get_weights())
+
+
+@pytest.fixture(scope="module")
+def early(
+    lasting_shards: Built, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, int, Weights]:
+    """A run out of patience, its best epoch and what the network was in each."""
+    run, weights = tmp_path_factory.mktemp("early") / "run", Weights()
+    assert train(hasty(lasting_shards[0], run), [weights]) == 0
+    losses = [line["validation_loss"] for line in result(run)["metrics"]]
+    return run, 1 + int(np.argmin(losses)), weights
+
+
+def test_patience_ends_a_training_that_gets_no_better(
+    early: tuple[Path, int, Weights],
+) -> None:
+    run, best, weights = early
+    epochs = [line["epoch"] for line in result(run)["metrics"]]
+    assert epochs == list(range(1, best + 2))
+    assert len(weights.of_epoch) == len(epochs) < 8
+
+
+def test_the_network_of_the_best_epoch_is_kept_and_not_that_of_the_last(
+    early: tuple[Path, int, Weights],
+) -> None:
+    run, best, weights = early
+    kept = build(SMALL)
+    kept.load_weights(weights_of(run))
+    expected, last = weights.of_epoch[best - 1], weights.of_epoch[-1]
+    for network in (kept, load_run(run).model):
+        for one, other in zip(network.get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert any(np.any(one != other) for one, other in zip(expected, last, strict=True))
+
+
+def test_patience_outlives_a_stop(
+    early: tuple[Path, int, Weights], lasting_shards: Built, tmp_path: Path
+) -> None:
+    straight, best, _ = early
+    settings = hasty(lasting_shards[0], tmp_path / "run")
+    for epoch, step in ((best, 40), (best + 1, 13)):
+        assert train(settings, [StopAt(epoch, step, signal.SIGTERM)]) == 130
+    assert train(settings) == 0
+    assert result(settings.run) == result(straight)
 
 
 def test_other_settings_are_refused_and_named(
