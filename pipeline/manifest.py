@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Self
 
 import mri_contrast.slices
 from pipeline.contrasts import CLASSES
 from pipeline.files import as_json, sha256_of, write_json
+from pipeline.splits import SPLITS
 
 SCHEMA: Final = 1
 """Rises whenever a reader of older records or manifests would misread newer ones."""
@@ -100,11 +102,62 @@ class Manifest:
 
     @classmethod
     def parse(cls, content: dict[str, Any], sha256: str) -> Self:
-        """Builds a manifest from the content of `manifest.json`."""
+        """Builds a manifest from the content of `manifest.json`.
+
+        Raises:
+            ValueError: Something is missing, or of another kind.
+        """
+        _check_content(content)
         shards = tuple(Shard(**shard) for shard in content["shards"])
         classes = tuple(content["classes"])
         given = {**content, "classes": classes, "shards": shards, "sha256": sha256}
         return cls(**given)
+
+
+def _check_content(content: dict[str, Any]) -> None:
+    """Raises a ValueError that names what a manifest lacks or has too much."""
+    fields = {field.name for field in dataclasses.fields(Manifest)} - {"sha256"}
+    _check_names("it", content, fields)
+    if not isinstance(content["config"], dict):
+        raise ValueError("it records no configuration")
+    _check_number("rejected", content["rejected"])
+    _check_names("subjects", content["subjects"], SPLITS)
+    for split in SPLITS:
+        _check_number(f"subjects of {split}", content["subjects"][split])
+    for kind in ("slices", "scans"):
+        _check_names(kind, content[kind], SPLITS)
+        for split, counts in content[kind].items():
+            _check_names(f"{kind} of {split}", counts, CLASSES)
+            for name, count in counts.items():
+                _check_number(f"{kind} of {split}, {name},", count)
+    if not isinstance(content["shards"], list):
+        raise ValueError("shards is no list")
+    of_shard = [field.name for field in dataclasses.fields(Shard)]
+    for number, shard in enumerate(content["shards"]):
+        _check_names(f"shard {number}", shard, of_shard)
+        for name in ("file", "sha256"):
+            if not isinstance(shard[name], str):
+                raise ValueError(f"{name} of shard {number} is no text")
+        if shard["split"] not in SPLITS:
+            raise ValueError(f"shard {number} is of no split: {shard['split']!r}")
+        for name in ("records", "bytes"):
+            _check_number(f"{name} of shard {number}", shard[name])
+
+
+def _check_names(what: str, found: object, names: Collection[str]) -> None:
+    if not isinstance(found, dict):
+        raise ValueError(f"{what} is no mapping")
+    for verb, differing in (
+        ("lacks", set(names) - found.keys()),
+        ("has unknown", found.keys() - set(names)),
+    ):
+        if differing:
+            raise ValueError(f"{what} {verb} {', '.join(sorted(differing))}")
+
+
+def _check_number(what: str, found: object) -> None:
+    if type(found) is not int or found < 0:
+        raise ValueError(f"{what} is no count: {found!r}")
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -144,7 +197,7 @@ def read_manifest(folder: Path) -> Manifest:
     _check_versions(path, content)
     try:
         return Manifest.parse(content, sha256_of(path))
-    except (KeyError, TypeError) as error:
+    except ValueError as error:
         raise _damaged(path, error) from None
 
 

@@ -20,6 +20,9 @@ FOOTER: Final = 4
 _LONGEST: Final = 2**20
 """No slice with its names comes near; a damaged length must not fill the memory."""
 
+_WINDOW: Final = 2**16
+"""Bytes that a header is looked for in at once: two slices or three."""
+
 
 def read_frames(path: Path, start: int, stop: int) -> list[bytes]:
     """Reads the records `start` to `stop` with what frames them, each checked.
@@ -135,10 +138,28 @@ def _checked_length(content: memoryview, first: int) -> int | None:
 
 
 def _next_header(content: memoryview, first: int) -> int:
-    """Looks for a length below 16 MiB that matches its checksum; else the end."""
-    rest = np.frombuffer(content[first:], np.uint8)
-    if len(rest) < HEADER:
-        return len(content)
+    """Looks for a header from a byte on; else the end.
+
+    Goes window by window: to the end of the file at every damaged length would take
+    time that grows with the square of their number.
+    """
+    size = len(content)
+    while first + HEADER <= size:
+        window = content[first : first + _WINDOW]
+        places = find_headers(window)
+        if len(places):
+            return first + int(places[0])
+        first += len(window) - HEADER + 1  # A header may begin in the last bytes.
+    return size
+
+
+def find_headers(content: memoryview) -> NDArray[np.intp]:
+    """Returns where a length from 256 bytes to 16 MiB matches its checksum.
+
+    Args:
+        content: At least as long as a header.
+    """
+    rest = np.frombuffer(content, np.uint8)
     # Five zero bytes end such a length: few places are left to compute a checksum for.
     zero = rest == 0
     candidates = np.ones(len(rest) - HEADER + 1, bool)
@@ -146,7 +167,6 @@ def _next_header(content: memoryview, first: int) -> int:
         candidates &= zero[byte : byte + len(candidates)]
     # No record is shorter than 256 bytes, and black pixels are no header.
     candidates &= ~(zero[1 : 1 + len(candidates)] & zero[2 : 2 + len(candidates)])
-    for place in np.flatnonzero(candidates):
-        if _checked_length(content, first + int(place)) is not None:
-            return first + int(place)
-    return len(content)
+    places = np.flatnonzero(candidates)
+    stored = _stored([content[place + 8 : place + HEADER] for place in places])
+    return places[masked_crc32c([content[p : p + 8] for p in places]) == stored]

@@ -120,6 +120,9 @@ def cut(job: Job) -> tuple[Cut, bool]:
 
     Returns:
         What is noted, and whether the records were written just now.
+
+    Raises:
+        OSError: The system failed to read a scan that is there.
     """
     # Before the scans are read: one that is changed meanwhile is cut again next time.
     fingerprint = job.fingerprint()
@@ -137,6 +140,9 @@ def cut(job: Job) -> tuple[Cut, bool]:
             slices = mri_contrast.slices.cut(scan.read())
         # No MemoryError: what a machine lacks must not decide a shard's bytes.
         except (UnreadableScan, OSError) as error:
+            failure = _passing(error)
+            if failure is not None:
+                raise OSError(_stopped(scan.name, failure)) from error
             rejected.append((scan.name, " ".join(str(error).split())))
             continue
         tags = (CLASSES.index(scan.contrast), scan.subject, scan.source, scan.name)
@@ -161,6 +167,30 @@ def cut(job: Job) -> tuple[Cut, bool]:
     )
     write_note(job.note, dataclasses.asdict(note))
     return note, True
+
+
+def _passing(error: BaseException) -> OSError | None:
+    """Returns what the system failed with, unless it is a lasting fault of the scan.
+
+    A disk that fails or a lack of file handles must not reject a scan for good. The
+    readers hide it in an `UnreadableScan`; decoders' own errors have no number.
+    """
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, (FileNotFoundError, PermissionError)):
+            return None
+        if isinstance(inner, OSError) and (inner is error or inner.errno is not None):
+            return inner
+        inner = inner.__cause__ or inner.__context__
+    return None
+
+
+def _stopped(name: str, failure: OSError) -> str:
+    reason = failure.strerror or str(failure) or type(failure).__name__
+    return (
+        f"{name} cannot be read: {reason}; finished work is kept: mend the cause and "
+        "run the same command to go on"
+    )
 
 
 def current(job: Job) -> Cut | None:

@@ -102,14 +102,20 @@ def check(job: Check) -> Checked:
     if not path.is_file():
         return Checked((f"{name}: is missing",), {}, frozenset())
     content = memoryview(path.read_bytes())
+    frames = list(find_frames(content))
     findings: list[str] = []
     if hashlib.sha256(content).hexdigest() != job.shard.sha256:
         checksums = known_checksums(job.folder, name)
         findings = find_damage(content, job.shard.records, checksums)
-        findings = findings or ["all records are whole, its digest is another one"]
+        findings = findings or [
+            "all records are whole, its digest is another one",
+            *_differing(job.shard, len(frames), len(content)),
+        ]
+    else:
+        findings += _differing(job.shard, len(frames), len(content))
     slices = Counter[str]()
     subjects = set()
-    for index, frame in enumerate(find_frames(content)):
+    for index, frame in enumerate(frames):
         if findings and not frame.complete:
             continue  # It is among the findings.
         data = bytes(content[frame.first + HEADER : frame.last - FOOTER])
@@ -123,6 +129,13 @@ def check(job: Check) -> Checked:
         subjects.add(record.subject)
     named = tuple(f"{name}: {finding}" for finding in findings)
     return Checked(named, dict(slices), frozenset(subjects))
+
+
+def _differing(shard: Shard, records: int, size: int) -> Iterator[str]:
+    if records != shard.records:
+        yield f"holds {records} records, the manifest says {shard.records}"
+    if size != shard.bytes:
+        yield f"has {size} bytes, the manifest says {shard.bytes}"
 
 
 def _leaks(people: Mapping[str, set[str]]) -> Iterator[str]:
@@ -157,9 +170,10 @@ def work(config: VerifyConfig) -> int:
         print(line)
     if findings:
         _log.error(
-            "error: %d findings in %s; run the `make shards` that made it again: it "
+            "error: %d %s in %s; run the `make shards` that made it again: it "
             "redoes only what is damaged",
             len(findings),
+            "finding" if len(findings) == 1 else "findings",
             config.shards,
         )
         return WRONG_USE

@@ -1,10 +1,11 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.manifest import Manifest, load_manifest
+from pipeline.manifest import Manifest, load_manifest, read_manifest
 
 Built = tuple[Path, Manifest]
 Make = Callable[..., Manifest]
@@ -61,3 +62,44 @@ def test_a_damaged_manifest_is_named_and_written_anew(
         load_manifest(shards[0])
     make(class_folders, shards[0])
     assert path.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("slices", "test"), None, "slices lacks test"),
+        (("scans", "train"), None, "scans lacks train"),
+        (("subjects", "validation"), None, "subjects lacks validation"),
+        (("slices", "train", "T1"), None, "slices of train lacks T1"),
+        (("scans", "test", "T2"), "many", "scans of test, T2, is no count: 'many'"),
+        (("subjects",), [1, 2, 3], "subjects is no mapping"),
+        (("config",), [], "it records no configuration"),
+        (("rejected",), None, "it lacks rejected"),
+        (("author",), "me", "it has unknown author"),
+        (("shards",), {}, "shards is no list"),
+        (("shards", 0), "train-0", "shard 0 is no mapping"),
+        (("shards", 1, "bytes"), None, "shard 1 lacks bytes"),
+        (("shards", 1, "records"), -1, "records of shard 1 is no count: -1"),
+        (("shards", 1, "split"), "exam", "shard 1 is of no split: 'exam'"),
+        (("shards", 1, "file"), 7, "file of shard 1 is no text"),
+    ],
+)
+def test_what_a_manifest_lacks_is_named(
+    lasting_shards: Built,
+    tmp_path: Path,
+    place: tuple[str | int, ...],
+    value: object,
+    message: str,
+) -> None:
+    content = json.loads((lasting_shards[0] / "manifest.json").read_text())
+    *outer, last = place
+    inner = content
+    for name in outer:
+        inner = inner[name]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=re.escape(f"is damaged ({message}); run")):
+        read_manifest(tmp_path)

@@ -1,9 +1,13 @@
 import csv
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mri_contrast.scans import Scan
+from pipeline.labelled import FileScan
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.shards.__main__ import main
 
@@ -57,3 +61,68 @@ def test_too_many_rejected_stop_the_build(
     assert len(rejected(out)) >= 3
     assert main([*command, "--max-rejected", "0.1"]) == 0
     assert load_manifest(out).rejected == 4
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EMFILE])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_failing_disk_stops_the_build_and_rejects_nothing(
+    tmp_path: Path,
+    class_folders: Path,
+    make: Make,
+    content: Content,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+    hidden: bool,
+) -> None:
+    out, victim = tmp_path / "out", class_folders / "T2" / "T2_5_1.png"
+    read, opened = FileScan.read, Path.open
+    error = OSError(number, os.strerror(number))
+
+    def fail(scan: FileScan) -> Scan:
+        if scan.path == victim:
+            raise error
+        return read(scan)
+
+    def fail_hidden(path: Path, *arguments: object, **named: object) -> object:
+        if path == victim:
+            raise error
+        return opened(path, *arguments, **named)
+
+    command = ["--data", str(class_folders), "--out", str(out), "--workers", "1"]
+    command += ["--scans-per-job", "10", "--shard-megabytes", "0.24"]
+    with pytest.MonkeyPatch.context() as patch:
+        if hidden:
+            patch.setattr(Path, "open", fail_hidden)
+        else:
+            patch.setattr(FileScan, "read", fail)
+        assert main(command) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"T2/T2_5_1.png cannot be read: {os.strerror(number)}; finished" in line
+    assert not (out / "manifest.json").exists()
+    assert rejected(out) == {}
+    kept = {path: path.stat().st_mtime_ns for path in (out / "parts").glob("*.json")}
+    assert kept
+    assert main(command) == 0
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+    make(class_folders, tmp_path / "whole")
+    assert content(out) == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", [FileNotFoundError, PermissionError])
+def test_a_scan_that_is_gone_or_locked_is_rejected(
+    tmp_path: Path,
+    class_folders: Path,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[OSError],
+) -> None:
+    read = FileScan.read
+
+    def fail(scan: FileScan) -> Scan:
+        if scan.name == "T2/T2_5_1.png":
+            raise kind(errno.EACCES, "no way in")
+        return read(scan)
+
+    monkeypatch.setattr(FileScan, "read", fail)
+    assert make(class_folders, tmp_path / "out").rejected == 1
+    assert rejected(tmp_path / "out").keys() == {"T2/T2_5_1.png"}

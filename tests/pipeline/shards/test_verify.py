@@ -131,6 +131,41 @@ def test_counts_that_are_not_the_manifests_are_named(shards: Built) -> None:
     ]
 
 
+def test_a_shard_of_which_the_manifest_says_something_else_is_named(
+    shards: Built, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, manifest = shards
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    first, second = (shard.file for shard in manifest.shards[:2])
+    size = manifest.shards[1].bytes
+    content["shards"][0]["records"] += 3
+    path.write_text(json.dumps(content))
+    assert main(["verify", "--shards", str(folder), "--workers", "1"]) == 2
+    said = f"{first}: holds 10 records, the manifest says 13"
+    assert capsys.readouterr().out.splitlines() == [said]
+    assert "1 finding in" in caplog.text
+    content["shards"][1]["bytes"] -= 1
+    path.write_text(json.dumps(content))
+    other = f"{second}: has {size} bytes, the manifest says {size - 1}"
+    assert findings(folder) == [said, other]
+    content["shards"][1]["sha256"] = "0" * 64
+    path.write_text(json.dumps(content))
+    whole = f"{second}: all records are whole, its digest is another one"
+    assert findings(folder) == [said, whole, other]
+
+
+def test_a_manifest_without_a_split_ends_with_code_2(
+    shards: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = shards[0] / "manifest.json"
+    content = json.loads(path.read_text())
+    del content["slices"]["test"]
+    path.write_text(json.dumps(content))
+    assert main(["verify", "--shards", str(shards[0])]) == 2
+    assert "is damaged (slices lacks test); run" in capsys.readouterr().err
+
+
 def test_a_subject_in_two_splits_is_named(shards: Built) -> None:
     folder, manifest = shards
     kept = [records.decode(frame[12:-4]) for frame in frames(folder, manifest, 5)]
