@@ -96,6 +96,8 @@ def train(
         if devices.chief and checkpoint is None:
             settings = dataclasses.asdict(config)
             runs.begin(config.run, settings, manifest.sha256, loop.model)
+        elif devices.chief:
+            runs.keep_epochs(config.run, loop.position.epoch - 1)
         try:
             _learn(config, loop, callbacks)
         except Interrupted:
@@ -159,8 +161,6 @@ def _prepare(
         restore(checkpoint, [*model.variables, *optimizer.variables])
         position = checkpoint.position
         _log.info("going on at epoch %d, step %d", position.epoch, position.step)
-    if devices.chief:
-        runs.keep_epochs(config.run, position.epoch - 1)
     return Loop(
         run=config.run,
         devices=devices,

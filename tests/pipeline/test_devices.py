@@ -46,6 +46,8 @@ def test_precision_follows_the_oldest_gpu(
         "[1]",
         json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"index": 2}}),
         json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"index": "x"}}),
+        json.dumps({"cluster": {"worker": ["a:1"]}, "task": {"index": 3}}),
+        json.dumps({"cluster": {"chief": ["a:1"], "worker": ["b:1"]}}),
         json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "ps"}}),
     ],
 )

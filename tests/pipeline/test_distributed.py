@@ -124,6 +124,35 @@ def test_a_signal_to_one_host_stops_all_and_they_go_on_together(
     assert result(run) == two_devices
 
 
+def test_hosts_that_would_not_do_the_same_are_refused(
+    lasting_shards: Built, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    hosts = [
+        start(lasting_shards[0], run, f"--seed={index}", tf_config=config)
+        for index, config in enumerate(tf_configs())
+    ]
+    errors = finish(hosts, 2)
+    assert errors.count("the hosts differ in settings, shards or in where") == 2
+    assert not (run / "config.json").exists()
+
+
+def test_a_host_whose_other_is_killed_says_what_to_do(
+    lasting_shards: Built, tmp_path: Path
+) -> None:
+    run, long = tmp_path / "run", ("--epochs=100000", "--patience=100000")
+    chief, other = start_hosts(lasting_shards[0], run, *long)
+    assert other.stderr is not None
+    for line in other.stderr:
+        if line.startswith("epoch 1:"):
+            other.kill()
+            break
+    other.communicate(timeout=60)
+    errors = finish([chief], 2)
+    assert "another of the 2 hosts is gone" in errors.splitlines()[-1]
+    assert (run / "checkpoints" / "last.npz").is_file()
+
+
 def test_an_overflow_on_one_host_is_a_step_left_out_on_both() -> None:
     hosts = [
         subprocess.Popen(

@@ -1,5 +1,6 @@
 """A training that is stopped, killed or damaged ends as one that was left alone."""
 
+import dataclasses
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 
+from pipeline import files
 from pipeline.manifest import Manifest
 from pipeline.model import HyperParameters, build
 from pipeline.runs import load_run, weights_of
@@ -261,3 +263,50 @@ def test_a_network_without_checkpoints_is_not_replaced_unasked(
     with pytest.raises(ValueError, match="no checkpoint to go on from"):
         train(config(lasting_shards[0], run))
     assert (run / "model.keras").read_bytes() == b"precious"
+
+
+def test_a_second_training_in_a_run_is_refused(
+    lasting_shards: Built, tmp_path: Path
+) -> None:
+    settings = config(lasting_shards[0], tmp_path / "run", epochs=1)
+    with (
+        files.locked(settings.run / "lock", "trains it"),
+        pytest.raises(BlockingIOError, match=r"another process trains .*run"),
+    ):
+        train(settings)
+    assert train(settings) == 0
+
+
+def test_a_kill_while_a_restart_clears_the_run_leaves_nothing_that_goes_on(
+    lasting_shards: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config(lasting_shards[0], tmp_path / "run", epochs=1)
+    assert train(settings) == 0
+    before = result(settings.run)
+    unlink = Path.unlink
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        if path.parent == settings.run:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(dataclasses.replace(settings, restart=True))
+    # The network is still there, so that nothing replaces it unasked.
+    with pytest.raises(ValueError, match="no checkpoint to go on from"):
+        train(settings)
+    assert train(dataclasses.replace(settings, restart=True)) == 0
+    assert result(settings.run) == before
+
+
+def test_a_resumed_epoch_without_a_step_left_has_no_speed(
+    lasting_shards: Built, tmp_path: Path
+) -> None:
+    settings = config(lasting_shards[0], tmp_path / "run", epochs=1)
+    assert train(settings, [StopAt(1, 40, signal.SIGTERM)]) == 130
+    assert train(settings) == 0
+    record = json.loads((settings.run / "metrics.jsonl").read_text())
+    assert "slices_per_second" not in record
+    assert 0 < record["learning_rate"] < 2e-3

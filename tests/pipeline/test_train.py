@@ -218,6 +218,13 @@ def test_a_senseless_setting_is_refused(name: str) -> None:
         TrainConfig(**{name: 0})
 
 
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["learning_rate", "weight_decay"])
+def test_a_rate_that_is_no_number_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        TrainConfig(**{name: value})
+
+
 @pytest.mark.parametrize("name", ["calibration.json", "config.json", "model.keras"])
 def test_a_damaged_run_is_named(run: Path, name: str) -> None:
     content = (run / name).read_bytes()
