@@ -93,7 +93,7 @@ class Training:
     number: int = 0
 
     def learn(self, batch: Batch) -> float:
-        """One step, and its loss, for which it waits, as the training loop does."""
+        """One step and its loss, which it waits for; the loop waits for ten at once."""
         stop = tf.constant(0.0)
         result = self.step(batch, tf.constant(self.number, tf.int32), stop)
         self.number += 1

@@ -9,12 +9,11 @@ does after `kill -9`, from the last checkpoint.
 
 import contextlib
 import dataclasses
-import json
 import logging
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -22,34 +21,27 @@ import tensorflow as tf
 from pipeline import augment, files, runs, scoring
 from pipeline.board import PICTURES, Board
 from pipeline.calibration import calibrate
-from pipeline.checkpoints import Checkpoint, Position, load_checkpoint, restore
+from pipeline.checkpoints import load_checkpoint
 from pipeline.command import INTERRUPTED, run_command
 from pipeline.dataset import (
     evaluation_batches,
     explained_damage,
-    training_batches,
-    validation_batches,
 )
-from pipeline.devices import Devices, explained_loss_of_hosts, open_devices
+from pipeline.devices import explained_loss_of_hosts, open_devices
 from pipeline.loop import Interrupted, Loop
-from pipeline.manifest import Manifest, load_manifest
+from pipeline.manifest import load_manifest
 from pipeline.model import build
+from pipeline.preparation import (
+    VALIDATION_BATCH,
+    check_hosts,
+    prepare,
+    share_steps,
+)
 from pipeline.progress import progress
 from pipeline.settings import TrainConfig, check_same
-from pipeline.share import steps_per_epoch
-from pipeline.signals import Stop, stop_requests
-from pipeline.step import (
-    StepConfig,
-    build_optimizer,
-    compile_train_step,
-    compile_validation_step,
-    cosine_schedule,
-)
+from pipeline.signals import stop_requests
 
 __all__ = ["TrainConfig", "train"]
-
-VALIDATION_BATCH: Final = 256
-"""Slices a device validates at a time."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +66,7 @@ def train(
     manifest = load_manifest(config.shards)
     manifest.of_split("validation")
     devices = open_devices(config.device, precision=config.precision, xla=config.xla)
-    step, steps = _steps(config, manifest, devices)
+    step, steps = share_steps(config, manifest, devices)
     with contextlib.ExitStack() as held:
         if devices.chief:
             lock = files.locked(config.run / "lock", f"trains {config.run}")
@@ -91,8 +83,8 @@ def train(
         stop = held.enter_context(stop_requests())
         held.enter_context(explained_damage(config.shards))
         held.enter_context(explained_loss_of_hosts(devices))
-        _check_hosts(devices, identity, checkpoint)
-        loop = _prepare(config, devices, identity, checkpoint, stop, step, steps)
+        check_hosts(devices, identity, checkpoint)
+        loop = prepare(config, devices, identity, checkpoint, stop, step, steps)
         if devices.chief and checkpoint is None:
             settings = dataclasses.asdict(config)
             runs.begin(config.run, settings, manifest.sha256, loop.model)
@@ -109,89 +101,6 @@ def train(
             loop.save()
     _log.info("done: %s; next: make evaluate RUN=%s", config.run, config.run)
     return 0
-
-
-def _steps(
-    config: TrainConfig, manifest: Manifest, devices: Devices
-) -> tuple[StepConfig, int]:
-    """What a step is on each device, and their number in an epoch."""
-    share, rest = divmod(config.batch_size, devices.replicas)
-    if rest:
-        raise ValueError(
-            f"--batch-size {config.batch_size} cannot be shared by {devices.replicas} "
-            "devices; make it a multiple of their number"
-        )
-    step = StepConfig(config.augment, share, config.accumulate, config.seed)
-    return step, steps_per_epoch(manifest, share, devices.replicas)
-
-
-def _check_hosts(
-    devices: Devices, identity: dict[str, Any], checkpoint: Checkpoint | None
-) -> None:
-    """Refuses to train hosts together that would not do the same."""
-    position = None if checkpoint is None else dataclasses.asdict(checkpoint.position)
-    if devices.workers > 1 and not devices.agree(json.dumps([identity, position])):
-        raise ValueError(
-            "the hosts differ in settings, shards or in where the run stands (here: "
-            f"{'its start' if position is None else position}); give all the same "
-            "command, and a folder for the run that all of them see"
-        )
-
-
-def _prepare(
-    config: TrainConfig,
-    devices: Devices,
-    identity: dict[str, Any],
-    checkpoint: Checkpoint | None,
-    stop: Stop,
-    step: StepConfig,
-    steps: int,
-) -> Loop:
-    """Builds the network, compiles the steps and opens the input, at its position."""
-    with devices.strategy.scope():
-        model = build(config.hyper, seed=config.seed, precision=devices.precision)
-        optimizer = build_optimizer(
-            model,
-            cosine_schedule(config.learning_rate, steps * config.epochs),
-            weight_decay=config.weight_decay,
-            precision=devices.precision,
-        )
-    position = Position()
-    if checkpoint is not None:
-        restore(checkpoint, [*model.variables, *optimizer.variables])
-        position = checkpoint.position
-        _log.info("going on at epoch %d, step %d", position.epoch, position.step)
-    return Loop(
-        run=config.run,
-        devices=devices,
-        model=model,
-        optimizer=optimizer,
-        train_step=compile_train_step(model, optimizer, devices, step),
-        validation_step=compile_validation_step(model, devices),
-        batches=devices.iterate(
-            [
-                training_batches(
-                    config.shards,
-                    batch_size=step.slices,
-                    seed=config.seed,
-                    first_epoch=position.epoch - 1,
-                    first_step=position.step,
-                    share=part,
-                )
-                for part in devices.shares()
-            ]
-        ),
-        validation=[
-            validation_batches(config.shards, batch_size=VALIDATION_BATCH, share=part)
-            for part in devices.shares()
-        ],
-        steps=steps,
-        slices=config.batch_size,
-        position=position,
-        identity=identity,
-        stop=stop,
-        checkpoint_seconds=config.checkpoint_seconds,
-    )
 
 
 def _learn(

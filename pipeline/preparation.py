@@ -1,0 +1,134 @@
+"""Prepares a training: what each device does, whether hosts agree, the loop itself."""
+
+import dataclasses
+import json
+import logging
+from typing import Any, Final
+
+from pipeline.checkpoints import Checkpoint, Position, restore
+from pipeline.dataset import training_batches, validation_batches
+from pipeline.devices import Devices
+from pipeline.loop import Loop
+from pipeline.manifest import Manifest
+from pipeline.model import build
+from pipeline.settings import TrainConfig
+from pipeline.share import steps_per_epoch
+from pipeline.signals import Stop
+from pipeline.step import (
+    StepConfig,
+    build_optimizer,
+    compile_train_step,
+    compile_validation_step,
+    cosine_schedule,
+)
+
+VALIDATION_BATCH: Final = 256
+"""Slices a device validates at a time."""
+
+_log = logging.getLogger(__name__)
+
+
+def share_steps(
+    config: TrainConfig, manifest: Manifest, devices: Devices
+) -> tuple[StepConfig, int]:
+    """What a step is on each device, and their number in an epoch.
+
+    Raises:
+        ValueError: The devices cannot share a batch or the shards equally.
+    """
+    share, rest = divmod(config.batch_size, devices.replicas)
+    if rest:
+        raise ValueError(
+            f"--batch-size {config.batch_size} cannot be shared by {devices.replicas} "
+            "devices; make it a multiple of their number"
+        )
+    step = StepConfig(config.augment, share, config.accumulate, config.seed)
+    return step, steps_per_epoch(manifest, share, devices.replicas)
+
+
+def check_hosts(
+    devices: Devices, identity: dict[str, Any], checkpoint: Checkpoint | None
+) -> None:
+    """Refuses to train hosts together that would not do the same.
+
+    Args:
+        devices: Of this host and the others.
+        identity: What the result of this host's training depends on.
+        checkpoint: Where it would go on.
+
+    Raises:
+        ValueError: Another host says something else.
+    """
+    position = None if checkpoint is None else dataclasses.asdict(checkpoint.position)
+    if devices.workers > 1 and not devices.agree(json.dumps([identity, position])):
+        raise ValueError(
+            "the hosts differ in settings, shards or in where the run stands (here: "
+            f"{'its start' if position is None else position}); give all the same "
+            "command, and a folder for the run that all of them see"
+        )
+
+
+def prepare(
+    config: TrainConfig,
+    devices: Devices,
+    identity: dict[str, Any],
+    checkpoint: Checkpoint | None,
+    stop: Stop,
+    step: StepConfig,
+    steps: int,
+) -> Loop:
+    """Builds the network, compiles the steps and opens the input, at its position.
+
+    Args:
+        config: All settings.
+        devices: What it runs on.
+        identity: What checkpoints are marked with.
+        checkpoint: Where to go on; None to begin.
+        stop: Asked after every step.
+        step: What each device does in a step.
+        steps: In an epoch.
+    """
+    with devices.strategy.scope():
+        model = build(config.hyper, seed=config.seed, precision=devices.precision)
+        optimizer = build_optimizer(
+            model,
+            cosine_schedule(config.learning_rate, steps * config.epochs),
+            weight_decay=config.weight_decay,
+            precision=devices.precision,
+        )
+    position = Position()
+    if checkpoint is not None:
+        restore(checkpoint, [*model.variables, *optimizer.variables])
+        position = checkpoint.position
+        _log.info("going on at epoch %d, step %d", position.epoch, position.step)
+    return Loop(
+        run=config.run,
+        devices=devices,
+        model=model,
+        optimizer=optimizer,
+        train_step=compile_train_step(model, optimizer, devices, step),
+        validation_step=compile_validation_step(model, devices),
+        batches=devices.iterate(
+            [
+                training_batches(
+                    config.shards,
+                    batch_size=step.slices,
+                    seed=config.seed,
+                    first_epoch=position.epoch - 1,
+                    first_step=position.step,
+                    share=part,
+                )
+                for part in devices.shares()
+            ]
+        ),
+        validation=[
+            validation_batches(config.shards, batch_size=VALIDATION_BATCH, share=part)
+            for part in devices.shares()
+        ],
+        steps=steps,
+        slices=config.batch_size,
+        position=position,
+        identity=identity,
+        stop=stop,
+        checkpoint_seconds=config.checkpoint_seconds,
+    )
