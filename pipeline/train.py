@@ -56,7 +56,8 @@ def train(
         callbacks: Told of every step and epoch besides the run's own.
 
     Returns:
-        0, or 130 where it was interrupted; the same configuration then goes on.
+        0, or 130 where it was told to stop; the same configuration then goes on, where
+        anything is left.
 
     Raises:
         FileNotFoundError: There are no finished shards.
@@ -100,7 +101,8 @@ def train(
             loop.position.finished = True
             loop.save()
     _log.info("done: %s; next: make evaluate RUN=%s", config.run, config.run)
-    return 0
+    # Told to stop while it finished: what called this must not go on either.
+    return INTERRUPTED if stop.requested else 0
 
 
 def _learn(

@@ -310,3 +310,16 @@ def test_a_resumed_epoch_without_a_step_left_has_no_speed(
     record = json.loads((settings.run / "metrics.jsonl").read_text())
     assert "slices_per_second" not in record
     assert 0 < record["learning_rate"] < 2e-3
+
+
+def test_a_stop_while_the_run_is_finished_is_passed_on(
+    straight: dict[str, Any], lasting_shards: Built, tmp_path: Path
+) -> None:
+    class StopAtEnd(keras.callbacks.Callback):
+        def on_train_end(self, logs: Any = None) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    settings = config(lasting_shards[0], tmp_path / "run")
+    assert train(settings, [StopAtEnd()]) == 130
+    assert result(settings.run) == straight
+    assert train(settings) == 0
