@@ -53,7 +53,8 @@ def split_scans(
 ) -> dict[str, list[LabelledScan]]:
     """Assigns every scan to a split; all scans of a subject go to the same one.
 
-    Splits that the source fixes are kept. Where it fixes a training split but no
+    Splits that the source fixes are kept; a source of test scans alone, such as sealed
+    simulated ones, gives no other split. Where it fixes a training split but no
     validation or no test, the missing one is taken from the training subjects.
 
     Args:
@@ -77,6 +78,8 @@ def split_scans(
             f"{count} of {len(scans)} scans name no split and the others do; "
             "name a split for every scan or for none"
         )
+    if given == {"test"}:
+        return splits
     if not splits["train"]:
         raise ValueError(
             f"no scan is in the split 'train', only in {', '.join(map(str, given))}; "

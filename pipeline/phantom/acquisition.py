@@ -1,6 +1,7 @@
 """The scanner: from an anatomy and a protocol to the voxels that a file would hold."""
 
 import dataclasses
+import functools
 from typing import Final
 
 import numpy as np
@@ -8,14 +9,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mri_contrast.scans import Scan
-from pipeline.phantom import composition, physics, template
-from pipeline.phantom.anatomy import Anatomy, spline_weights
+from pipeline.phantom import artefacts, composition, physics, template
+from pipeline.phantom.anatomy import Anatomy, upsample
 from pipeline.phantom.protocols import Protocol
 
 _FWHM_TO_SIGMA: Final = 0.4247  # 1 / (2 sqrt(2 ln 2))
 _PERMUTATIONS: Final[list[tuple[int, int, int]]] = [
     *((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 ]
+
+
+_MARGINS: Final = ((0.0, 0.25), (-0.15, 0.0), (-0.6, -0.15))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Acquisition:
         gap: Voxels left out between slices.
         blur: In-plane Gaussian sigma in voxels.
         bias: (4, 4, 4) logarithm of the coil's sensitivity at spline nodes.
+        texture: (20, 24, 24) the same on a fine grid: no tissue is uniform.
         noise: Standard deviation of each channel, relative to grey matter.
         noise_seed: What the noise is drawn from.
         clean_background: The maker's software has set the air to 0.
@@ -36,6 +41,9 @@ class Acquisition:
         gamma: Exponent on the brightness.
         shading: Slice-to-slice brightness differences (standard deviation).
         margin: Share of empty border added to (or, below 0, cut from) the sides.
+        artefact: What went wrong: one of `artefacts.NAMES` or, held back for sealed
+            tests, of `artefacts.SEALED`; empty in most scans.
+        resampled: Thick slices were interpolated to small voxels afterwards.
         permutation: Order in which the axes are stored.
         flips: Which stored axes are reversed.
         peak: Largest stored value; 0 stores float32.
@@ -46,6 +54,7 @@ class Acquisition:
     gap: int
     blur: float
     bias: NDArray[np.float32]
+    texture: NDArray[np.float32]
     noise: float
     noise_seed: int
     clean_background: bool
@@ -53,26 +62,41 @@ class Acquisition:
     gamma: float
     shading: NDArray[np.float32]
     margin: tuple[float, float, float]
+    artefact: str
+    resampled: bool
     permutation: tuple[int, int, int]
     flips: tuple[bool, bool, bool]
     peak: int
 
 
 def sample_acquisition(
-    protocol: Protocol, voxel_mm: float, rng: np.random.Generator
+    protocol: Protocol,
+    voxel_mm: float,
+    rng: np.random.Generator,
+    *,
+    sealed: bool = False,
 ) -> Acquisition:
-    """Draws how a protocol is carried out on a grid of `voxel_mm`."""
+    """Draws how a protocol is carried out on a grid of `voxel_mm`.
+
+    Args:
+        protocol: What is carried out.
+        voxel_mm: Spacing of the anatomy.
+        rng: Where the draw comes from.
+        sealed: With the artefacts that no training sees.
+    """
     thick = 0.0 if protocol.volumetric else float(rng.uniform(2.5, 6.5))
     thickness = max(1, round(thick / voxel_mm))
     gap = int(thickness > 1 and rng.random() < 0.3)
     axis = int(rng.choice(3, p=[0.18, 0.12, 0.7]))
     bias = rng.normal(0, 1, (4, 4, 4)) * rng.choice([rng.uniform(0, 0.2), 0.4])
+    texture = rng.normal(0, 1, (20, 24, 24)) * rng.uniform(0, 0.08)
     return Acquisition(
         axis=axis,
         thickness=thickness,
         gap=gap,
         blur=float(np.hypot(rng.uniform(0, 0.6), _sigma(protocol.blur_mm, voxel_mm))),
         bias=bias.astype(np.float32),
+        texture=texture.astype(np.float32),
         noise=float(rng.choice([rng.uniform(0, 0.02), rng.uniform(0.02, 0.08)])),
         noise_seed=int(rng.integers(0, 2**63)),
         clean_background=bool(rng.random() < 0.55),
@@ -84,6 +108,8 @@ def sample_acquisition(
             rng.normal(0, 0.04, 512) * (thickness > 1 and rng.random() < 0.3)
         ).astype(np.float32),
         margin=_sample_margin(rng),
+        artefact=artefacts.sample_artefact(rng, sealed=sealed),
+        resampled=bool(thickness > 1 and rng.random() < 0.2),
         permutation=_PERMUTATIONS[rng.integers(len(_PERMUTATIONS))],
         flips=(rng.random() < 0.5, rng.random() < 0.5, rng.random() < 0.5),
         peak=int(rng.choice([0, 255, 1000, 4095, 30000])),
@@ -91,8 +117,8 @@ def sample_acquisition(
 
 
 def _sample_margin(rng: np.random.Generator) -> tuple[float, float, float]:
-    """Half of the fields of view have room around the head, half cut into it."""
-    low, high = (0.0, 0.25) if rng.random() < 0.5 else (-0.08, 0.0)
+    """Most fields of view have room around the head or cut into it; some are crops."""
+    low, high = _MARGINS[rng.choice(len(_MARGINS), p=[0.5, 0.43, 0.07])]
     first, second, third = rng.uniform(low, high, 3).tolist()
     return first, second, third
 
@@ -118,10 +144,26 @@ def acquire(anatomy: Anatomy, protocol: Protocol, acquisition: Acquisition) -> S
         sigma = [acquisition.blur] * 3
         sigma[acquisition.axis] = 0 if acquisition.thickness > 1 else acquisition.blur
         image = ndimage.gaussian_filter(image, sigma, truncate=2.5)
+    image = artefacts.spoil(image, acquisition.artefact, acquisition.noise_seed)
     image = receive(image, acquisition)
     spacing = [anatomy.voxel_mm] * 3
     spacing[acquisition.axis] = thick_mm
+    if acquisition.resampled:
+        image, spacing = _interpolated(image, spacing, acquisition.axis)
     return store(image, spacing, acquisition)
+
+
+def _interpolated(
+    image: NDArray[np.float32], spacing: list[float], axis: int
+) -> tuple[NDArray[np.float32], list[float]]:
+    """Voxels as small along the slices' axis as within them, as registration leaves."""
+    fine = min(spacing)
+    sides = image.shape[axis], round(image.shape[axis] * spacing[axis] / fine)
+    position = (np.arange(sides[1]) + 0.5) * sides[0] / sides[1] - 0.5
+    distance = np.abs(position.clip(0, sides[0] - 1)[:, None] - np.arange(sides[0]))
+    weights = np.maximum(1 - distance, 0).astype(np.float32)
+    image = np.moveaxis(np.tensordot(weights, image, (1, axis)), 0, axis)
+    return np.ascontiguousarray(image), [fine] * 3
 
 
 def _weighted(
@@ -176,24 +218,39 @@ def receive(
     Returns:
         (i, j, k) float32 magnitudes.
     """
-    field = acquisition.bias
-    for axis, side in enumerate(image.shape):
-        weights = spline_weights(field.shape[axis], side)
-        field = np.moveaxis(np.tensordot(weights, field, (1, axis)), 0, axis)
-    received = image * np.exp(field)
+    field = upsample(acquisition.bias, image.shape)
+    field += upsample(acquisition.texture, image.shape)
+    received = image * np.exp(field, out=field)
     if acquisition.shading.any():
         sides = [-1 if axis == acquisition.axis else 1 for axis in range(3)]
         shade = acquisition.shading[: image.shape[acquisition.axis]]
         received *= 1 + shade.reshape(sides)
     rng = np.random.default_rng(acquisition.noise_seed)
-    real, imaginary = (
-        acquisition.noise * rng.standard_normal(image.shape, np.float32)
-        for _ in range(2)
-    )
-    received = np.hypot(received + real, imaginary)
+    scale = np.float32(acquisition.noise)
+    received += scale * noise(rng, image.shape)
+    received = np.hypot(received, scale * noise(rng, image.shape))
     if acquisition.clean_background:
         received *= ndimage.uniform_filter(np.abs(image), 3) > 0.02
-    return np.asarray(received**acquisition.gamma, np.float32)
+    return np.asarray(received ** np.float32(acquisition.gamma), np.float32)
+
+
+def noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """White noise of standard deviation 1, read-only: a stretch of a fixed pool.
+
+    Drawing it anew would take as long as everything else that is done to a scan.
+    """
+    count = int(np.prod(shape))
+    pool = _noise_pool()
+    if count > len(pool) // 2:
+        return rng.standard_normal(shape, np.float32)
+    start = int(rng.integers(len(pool) - count))
+    return pool[start : start + count].reshape(shape)
+
+
+@functools.cache
+def _noise_pool() -> NDArray[np.float32]:
+    """(12 million,) float32: 48 MB, more than twice the largest scan."""
+    return np.random.default_rng(5).standard_normal(12_000_000, np.float32)
 
 
 def store(
@@ -209,7 +266,9 @@ def store(
             width[axis] = (border // 2, border - border // 2)
             image = np.pad(image, width)
         else:
-            image = np.take(image, range(border, image.shape[axis] - border), axis)
+            image = np.take(
+                image, range(border // 2, image.shape[axis] - border // 2), axis
+            )
     if acquisition.peak:
         scale = acquisition.peak / max(float(image.max()), 1e-6)
         kind = np.uint8 if acquisition.peak < 256 else np.int16

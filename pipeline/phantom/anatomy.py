@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ class Subject:
         shift: Template millimetres.
         smooth, fine: Displacements (mm) on coarse grids over the field of view.
         tile_shift: Where the folding and lesion noise starts, in voxels.
+        sulci: Which of the noises it is folded by; sealed tests have others.
         tissues: What the template's codes are made of.
         lesion_load: 0 to 1: how much of the white matter is lesion; 0 in most.
         tumour: Centre (mm, MNI) and radius of a tumour, or None.
@@ -36,6 +38,7 @@ class Subject:
     smooth: NDArray[np.float32]
     fine: NDArray[np.float32]
     tile_shift: tuple[int, int, int]
+    sulci: int
     tissues: composition.Composition
     lesion_load: float
     tumour: tuple[tuple[float, float, float], float] | None
@@ -62,8 +65,15 @@ class Anatomy:
     voxel_mm: float
 
 
-def sample_subject(rng: np.random.Generator) -> Subject:
-    """Draws a subject: size ±12 %, turned by at most 15°, bent by up to about 8 mm."""
+def sample_subject(rng: np.random.Generator, *, sealed: bool = False) -> Subject:
+    """Draws a subject: size ±14 %, turned by at most 15°, bent by up to about 8 mm.
+
+    Args:
+        rng: Where the draw comes from.
+        sealed: An anatomy that no training sees: folded by other noises, and bent by
+            half as much again.
+    """
+    bent = 6.0 if sealed else 4.0
     tumour = None
     if rng.random() < 0.12:
         side = rng.choice([-1, 1])
@@ -76,11 +86,12 @@ def sample_subject(rng: np.random.Generator) -> Subject:
     return Subject(
         linear=_sample_linear(rng),
         shift=rng.normal(0, 3, 3),
-        smooth=(rng.normal(0, 4.0, (3, *_SMOOTH_NODES))).astype(np.float32),
+        smooth=(rng.normal(0, bent, (3, *_SMOOTH_NODES))).astype(np.float32),
         fine=(rng.normal(0, 1.3, (3, *_FINE_NODES))).astype(np.float32),
         tile_shift=_triple(rng.integers(0, _TILE, 3)),
+        sulci=int(sealed),
         tissues=composition.sample_composition(rng),
-        lesion_load=float(rng.beta(1, 3)) if rng.random() < 0.45 else 0.0,
+        lesion_load=float(rng.beta(1, 2.2)) if rng.random() < 0.45 else 0.0,
         tumour=tumour,
         voxel_mm=float(rng.uniform(1.25, 1.8)),
         lowest_mm=float(rng.choice([rng.uniform(-75, -45), rng.uniform(-135, -75)])),
@@ -101,7 +112,7 @@ def _sample_linear(rng: np.random.Generator) -> NDArray[np.float64]:
         rotation[first, first] = rotation[second, second] = np.cos(angle)
         rotation[first, second], rotation[second, first] = -np.sin(angle), np.sin(angle)
         turned = turned @ rotation
-    size = rng.normal(1, 0.06) * np.exp(rng.normal(0, 0.04, 3))
+    size = rng.normal(1, 0.07) * np.exp(rng.normal(0, 0.04, 3))
     return turned @ np.diag(1 / size) @ (np.eye(3) + rng.normal(0, 0.012, (3, 3)))
 
 
@@ -121,7 +132,9 @@ def render(subject: Subject) -> Anatomy:
         (axis + start) & (_TILE - 1)
         for axis, start in zip(voxels, subject.tile_shift, strict=True)
     )
-    rows = (code * composition.FOLDS + _folding_tile()[tile]).astype(np.uint16)
+    rows = (code * composition.FOLDS + _folding_tile(subject.sulci)[tile]).astype(
+        np.uint16
+    )
     lesion, core = _lesions(subject, head, voxels, tile, code < template.SHELL)
     return Anatomy(
         rows, composition.fractions(subject.tissues), lesion, core, subject.voxel_mm
@@ -141,7 +154,7 @@ def _template_voxels(
     ]
     voxels = []
     for axis in range(3):
-        bent = _upsample(subject.smooth[axis], sides) + _upsample(
+        bent = upsample(subject.smooth[axis], sides) + upsample(
             subject.fine[axis], sides
         )
         for other in range(3):
@@ -153,7 +166,7 @@ def _template_voxels(
     return voxels
 
 
-def _upsample(coarse: NDArray[np.float32], sides: list[int]) -> NDArray[np.float32]:
+def upsample(coarse: NDArray[np.float32], sides: Sequence[int]) -> NDArray[np.float32]:
     """A smooth field from its nodes: cubic B-splines, one axis after the other."""
     field = coarse
     for axis, side in enumerate(sides):
@@ -174,12 +187,16 @@ def spline_weights(nodes: int, side: int) -> NDArray[np.float32]:
 
 
 @functools.cache
-def _folding_tile() -> NDArray[np.uint8]:
+def _folding_tile(sulci: int) -> NDArray[np.uint8]:
     """(128, 128, 128) periodic uint8 in [0, FOLDS): 0 on sheets 10 mm apart.
 
     The zero set of a band-passed noise is a winding sheet, as a sulcus is.
     """
-    noise = np.random.default_rng(8).standard_normal((_TILE,) * 3).astype(np.float32)
+    noise = (
+        np.random.default_rng([8, sulci] if sulci else 8)
+        .standard_normal((_TILE,) * 3)
+        .astype(np.float32)
+    )
     band = ndimage.gaussian_filter(noise, 2.2, mode="wrap") - ndimage.gaussian_filter(
         noise, 4.0, mode="wrap"
     )
@@ -207,7 +224,7 @@ def _lesions(
     core: NDArray[np.float32] | None = None
     if subject.lesion_load:
         near = np.exp(head.ventricle_mm[tuple(voxels)] / np.float32(-12))
-        threshold = 3.2 - 1.8 * subject.lesion_load
+        threshold = 3.3 - 1.6 * subject.lesion_load
         white = _share(subject, physics.WHITE)[head.codes[tuple(voxels)]]
         lesion = _ramp((_lesion_tile()[tile] + 2.2 * near - threshold) * 2, brain)
         lesion *= white

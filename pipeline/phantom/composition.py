@@ -22,10 +22,11 @@ class Composition:
 
     Attributes:
         sharpness: Exponent on the averaged probabilities; 1 leaves them blurred.
-        atrophy: Added log-odds of fluid: -0.5 in the young, up to 2 in the old.
+        atrophy: Added log-odds of fluid: -1.5 in the young, up to 2.6 in the old.
         grey: Added log-odds of grey matter.
         folding: How strongly the folding field carves sulci.
         fluid_mm: Fluid between brain and skull.
+        dura_mm: Thickness of the membrane under the skull.
         inner_mm, marrow_mm, outer_mm: The skull's three layers.
         fat_mm, skin_mm: The scalp's.
         marrow_fat: Share of fat in bone marrow.
@@ -38,6 +39,7 @@ class Composition:
     grey: float
     folding: float
     fluid_mm: float
+    dura_mm: float
     inner_mm: float
     marrow_mm: float
     outer_mm: float
@@ -51,11 +53,12 @@ class Composition:
 def sample_composition(rng: np.random.Generator) -> Composition:
     """Draws a subject: a third is young, a third old with much fluid."""
     return Composition(
-        sharpness=float(rng.uniform(1.8, 4.5)),
-        atrophy=float(rng.choice([rng.uniform(-0.6, 0.3), rng.uniform(0, 2.2)])),
-        grey=float(rng.uniform(-0.3, 0.5)),
-        folding=float(rng.uniform(0.3, 1.6)),
-        fluid_mm=float(rng.uniform(0, 2.5)),
+        sharpness=float(rng.uniform(1.8, 5.0)),
+        atrophy=float(rng.choice([rng.uniform(-1.5, 0.3), rng.uniform(0, 2.6)])),
+        grey=float(rng.uniform(-0.3, 0.6)),
+        folding=float(rng.uniform(0.3, 4.0)),
+        fluid_mm=float(rng.choice([0.0, rng.uniform(0, 3.0)])),
+        dura_mm=float(rng.uniform(0.2, 1.2)),
         inner_mm=float(rng.uniform(1.5, 2.5)),
         marrow_mm=float(rng.uniform(0.0, 4.0)),
         outer_mm=float(rng.uniform(1.5, 2.5)),
@@ -107,6 +110,7 @@ def fractions(composition: Composition) -> NDArray[np.float32]:
         (template.CORD, ((physics.CORD, 1.0),)),
         (template.CORD_FLUID, ((physics.FLUID, 1.0),)),
         (template.VENTRICLE, ((physics.FLUID, 1.0),)),
+        (template.SINUS, ((physics.BLOOD, 0.85), (physics.DURA, 0.15))),
         (template.VERTEBRA, marrow),
         (template.DISC, ((physics.MUSCLE, 0.7), (physics.MUCOSA, 0.3))),
         (template.AIR, ((physics.NOTHING, 1.0),)),
@@ -140,9 +144,10 @@ def _brain(composition: Composition) -> NDArray[np.float32]:
 
 
 def _shell(composition: Composition) -> NDArray[np.float32]:
-    """(SHELL_STEPS, tissues): fluid, bone, marrow, bone, fat, skin, then air."""
+    """(SHELL_STEPS, tissues): fluid, dura, bone, marrow, bone, fat, skin, then air."""
     layers = (
         (composition.fluid_mm, ((physics.FLUID, 1.0),)),
+        (composition.dura_mm, ((physics.DURA, 1.0),)),
         (composition.inner_mm, ((physics.BONE, 1.0),)),
         (
             composition.marrow_mm,

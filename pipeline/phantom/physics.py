@@ -24,12 +24,16 @@ TISSUES: Final = (
     "mucosa",
     "cord",
     "core",
+    "dura",
+    "blood",
 )
-"""What a voxel is mixed of. `fluid` is cerebrospinal, `core` a tumour's centre."""
+"""What a voxel is mixed of. `fluid` is cerebrospinal, `core` a tumour's centre; `blood`
+flows, and each protocol decides what that does to it."""
 
-WHITE, GREY, FLUID, FAT, MUSCLE, BONE, NOTHING, LESION, EYE, MUCOSA, CORD, CORE = range(
-    len(TISSUES)
-)
+(
+    WHITE, GREY, FLUID, FAT, MUSCLE, BONE, NOTHING,
+    LESION, EYE, MUCOSA, CORD, CORE, DURA, BLOOD,
+) = range(len(TISSUES))  # fmt: skip
 
 # T1 at 1.5 T, T1 at 3 T, T2 at 1.5 T, T2 at 3 T, T2* at 1.5 T, T2* at 3 T, proton
 # density, diffusivity (1e-3 mm²/s).
@@ -47,6 +51,8 @@ _TABLE: Final = np.array(
         [1100, 1400, 130, 120, 60, 50, 0.85, 1.6],  # mucosa
         [750, 980, 78, 72, 55, 45, 0.72, 0.9],  # cord
         [1900, 2200, 260, 240, 180, 150, 0.88, 1.6],  # core
+        [950, 1250, 50, 45, 30, 25, 0.65, 0.6],  # dura
+        [1441, 1932, 250, 200, 90, 60, 0.85, 2.0],  # blood
     ]
 )
 
@@ -71,7 +77,7 @@ class TissueValues:
 def sample_tissues(rng: np.random.Generator, *, three_tesla: bool) -> TissueValues:
     """Draws a scan's tissue values: the table's with 8 % jitter, half of it shared.
 
-    Fat gets a free gain from 0.5 to 1.6: fast spin echo, coil distance and partial
+    Fat gets a free gain from 0.4 to 3: fast spin echo, coil distance and partial
     saturation make its brightness unpredictable.
     """
     shared = rng.normal(0, 0.06, _TABLE.shape[1])
@@ -80,7 +86,7 @@ def sample_tissues(rng: np.random.Generator, *, three_tesla: bool) -> TissueValu
     values = _TABLE * jitter
     field = int(three_tesla)
     density = values[:, 6].copy()
-    density[FAT] *= np.exp(rng.uniform(np.log(0.5), np.log(1.6)))
+    density[FAT] *= np.exp(rng.uniform(np.log(0.4), np.log(3.0)))
     return TissueValues(
         values[:, field], values[:, 2 + field], values[:, 4 + field], density,
         values[:, 7],
@@ -90,10 +96,13 @@ def sample_tissues(rng: np.random.Generator, *, three_tesla: bool) -> TissueValu
 def with_gadolinium(tissues: TissueValues, rng: np.random.Generator) -> TissueValues:
     """Tissue values after contrast agent: 1/T1' = 1/T1 + r1·C with r1 = 4.3 s⁻¹mM⁻¹.
 
-    Mucosa takes up 0.3 to 1 mM, muscle 0.02 to 0.15, half of the tumours up to 0.6 and
-    half of the lesions up to 0.3; the brain, behind its barrier, next to nothing.
+    Blood holds 0.5 to 2 mM, mucosa takes up 0.3 to 1, dura 0.1 to 0.6, muscle 0.02 to
+    0.15, half of the tumours up to 0.6 and half of the lesions up to 0.3; the brain,
+    behind its barrier, next to nothing.
     """
     concentration = np.zeros(len(TISSUES))
+    concentration[BLOOD] = rng.uniform(0.5, 2.0)
+    concentration[DURA] = rng.uniform(0.1, 0.6)
     concentration[MUCOSA] = rng.uniform(0.3, 1.0)
     concentration[MUSCLE] = rng.uniform(0.02, 0.15)
     concentration[LESION] = rng.uniform(0, 0.3) * rng.integers(0, 2)

@@ -26,6 +26,7 @@ class Protocol:
             opposite sign cancel where they share a voxel.
         volumetric: Isotropic 3-D voxels rather than thick slices.
         gadolinium: After contrast agent.
+        three_tesla: At 3 T instead of 1.5 T.
         blur_mm: Loss of sharpness (full width at half maximum) by the sequence.
     """
 
@@ -34,6 +35,7 @@ class Protocol:
     signal: NDArray[np.float32]
     volumetric: bool
     gadolinium: bool = False
+    three_tesla: bool = False
     blur_mm: float = 0.0
 
 
@@ -48,6 +50,13 @@ class _Draw:
     def uniform(self, low: float, high: float) -> float:
         return float(self.rng.uniform(low, high))
 
+    def flowing(
+        self, signal: NDArray[np.float64], low: float, high: float
+    ) -> NDArray[np.float64]:
+        """Blood leaves a spin echo's slice unrefocused, and enters others fresh."""
+        signal[physics.BLOOD] *= self.uniform(low, high)
+        return signal
+
 
 _Signal = Callable[[_Draw], NDArray[np.float64]]
 
@@ -55,7 +64,7 @@ _Signal = Callable[[_Draw], NDArray[np.float64]]
 def _t1_spin_echo(draw: _Draw) -> NDArray[np.float64]:
     longest = 900 if draw.three_tesla else 750
     tr, te = draw.uniform(350, longest), draw.uniform(8, 20)
-    return physics.spin_echo(draw.tissues, tr=tr, te=te)
+    return draw.flowing(physics.spin_echo(draw.tissues, tr=tr, te=te), 0.1, 1.0)
 
 
 def _t1_mprage(draw: _Draw) -> NDArray[np.float64]:
@@ -64,7 +73,8 @@ def _t1_mprage(draw: _Draw) -> NDArray[np.float64]:
     else:
         ti, tr = draw.uniform(800, 1150), draw.uniform(1600, 2600)
     te = draw.uniform(2, 5)
-    return physics.magnetisation_prepared(draw.tissues, tr=tr, te=te, ti=ti)
+    signal = physics.magnetisation_prepared(draw.tissues, tr=tr, te=te, ti=ti)
+    return draw.flowing(signal, 0.5, 1.5)
 
 
 def _t1_spoiled(draw: _Draw) -> NDArray[np.float64]:
@@ -76,18 +86,37 @@ def _t1_spoiled(draw: _Draw) -> NDArray[np.float64]:
         tr, te, angle = (
             draw.uniform(7, 30), draw.uniform(2, 10), draw.uniform(14, 35),
         )  # fmt: skip
-    return physics.spoiled_gradient_echo(draw.tissues, tr=tr, te=te, angle=angle)
+    signal = physics.spoiled_gradient_echo(draw.tissues, tr=tr, te=te, angle=angle)
+    return draw.flowing(signal, 0.7, 2.0)
 
 
 def _t1_flair(draw: _Draw) -> NDArray[np.float64]:
     tr, te = draw.uniform(1800, 2800), draw.uniform(8, 30)
     ti = min(physics.fluid_null(draw.tissues, tr) * draw.uniform(0.85, 1.05), 1100)
-    return physics.inversion_recovery(draw.tissues, tr=tr, te=te, ti=ti)
+    signal = physics.inversion_recovery(draw.tissues, tr=tr, te=te, ti=ti)
+    return draw.flowing(signal, 0.0, 0.6)
+
+
+def _t1_true_inversion(draw: _Draw) -> NDArray[np.float64]:
+    """Turbo inversion recovery with white and grey matter far apart."""
+    tr, te, ti = draw.uniform(2800, 5000), draw.uniform(10, 20), draw.uniform(330, 420)
+    signal = physics.inversion_recovery(draw.tissues, tr=tr, te=te, ti=ti)
+    # Shown with its sign, the lowest value black.
+    return draw.flowing(signal - signal.min(), 0.0, 0.6)
+
+
+def _t2_echo(draw: _Draw, shortest: float, longest: float) -> NDArray[np.float64]:
+    tr, te = draw.uniform(2500, 7500), draw.uniform(shortest, longest)
+    signal = physics.spin_echo(draw.tissues, tr=tr, te=te)
+    return draw.flowing(signal, 0.0, 0.5)
 
 
 def _t2_spin_echo(draw: _Draw) -> NDArray[np.float64]:
-    tr, te = draw.uniform(2500, 7500), draw.uniform(78, 130)
-    return physics.spin_echo(draw.tissues, tr=tr, te=te)
+    return _t2_echo(draw, 78, 130)
+
+
+def _t2_late_echo(draw: _Draw) -> NDArray[np.float64]:
+    return _t2_echo(draw, 140, 190)
 
 
 def _flair(draw: _Draw, shortest: float, longest: float) -> NDArray[np.float64]:
@@ -97,7 +126,7 @@ def _flair(draw: _Draw, shortest: float, longest: float) -> NDArray[np.float64]:
     signal = physics.inversion_recovery(draw.tissues, tr=tr, te=te, ti=ti)
     # Magnetisation transfer of the many refocusing pulses darkens white matter.
     signal[physics.WHITE] *= draw.uniform(0.88, 1.0)
-    return signal
+    return draw.flowing(signal, 0.0, 0.5)
 
 
 def _flair_slices(draw: _Draw) -> NDArray[np.float64]:
@@ -106,6 +135,10 @@ def _flair_slices(draw: _Draw) -> NDArray[np.float64]:
 
 def _flair_volume(draw: _Draw) -> NDArray[np.float64]:
     return _flair(draw, 4800, 8000)
+
+
+def _flair_hurried(draw: _Draw) -> NDArray[np.float64]:
+    return _flair(draw, 3800, 4700)
 
 
 def _density(draw: _Draw) -> NDArray[np.float64]:
@@ -210,23 +243,35 @@ _FAMILIES: Final[dict[str, dict[str, _Family]]] = {
 }
 
 
-def sample_protocol(contrast: str, rng: np.random.Generator) -> Protocol:
+_SEALED: Final[dict[str, dict[str, _Family]]] = {
+    "T1": {"true-inversion": _Family(1.0, _t1_true_inversion, 0.0, 0.3)},
+    "T2": {"late-echo": _Family(1.0, _t2_late_echo, 0.3, 0.0, 0.1)},
+    "FLAIR": {"hurried": _Family(1.0, _flair_hurried, 0.5, 0.0, 0.4)},
+}
+"""Families that no training sees: what sealed tests are made of."""
+
+
+def sample_protocol(
+    contrast: str, rng: np.random.Generator, *, sealed: bool = False
+) -> Protocol:
     """Draws a protocol of a class.
 
     Args:
         contrast: One of `pipeline.contrasts.CLASSES`.
         rng: Where the draw comes from; the same state gives the same protocol.
+        sealed: From the families that no training sees.
 
     Returns:
         A protocol whose grey matter has signal 1, where it has any.
     """
-    families = _FAMILIES[contrast]
+    families = (_SEALED if sealed else _FAMILIES)[contrast]
     shares = np.array([family.share for family in families.values()])
     name = str(rng.choice(list(families), p=shares / shares.sum()))
     family = families[name]
     gadolinium = bool(rng.random() < family.gadolinium)
+    three_tesla = bool(rng.random() < 0.5)
     for _ in range(_TRIES):
-        signal = _sample_signal(family, rng, gadolinium=gadolinium)
+        signal = _sample_signal(family, rng, three_tesla, gadolinium=gadolinium)
         if _plausible(contrast, signal):
             break
     reference = signal[physics.GREY] or np.abs(signal).max()
@@ -236,6 +281,7 @@ def sample_protocol(contrast: str, rng: np.random.Generator) -> Protocol:
         signal=(signal / reference).astype(np.float32),
         volumetric=bool(rng.random() < family.volumetric),
         gadolinium=gadolinium,
+        three_tesla=three_tesla,
         blur_mm=float(rng.uniform(*family.blur_mm)),
     )
 
@@ -245,9 +291,8 @@ _TRIES: Final = 20
 
 
 def _sample_signal(
-    family: _Family, rng: np.random.Generator, *, gadolinium: bool
+    family: _Family, rng: np.random.Generator, three_tesla: bool, *, gadolinium: bool
 ) -> NDArray[np.float64]:
-    three_tesla = bool(rng.random() < 0.5)
     tissues = physics.sample_tissues(rng, three_tesla=three_tesla)
     if gadolinium:
         tissues = physics.with_gadolinium(tissues, rng)

@@ -27,10 +27,13 @@ class PhantomConfig:
     Attributes:
         subjects: How many heads; each gives 8 scans.
         seed: Another seed gives other heads and other protocols.
+        sealed: Of anatomies, protocol families and artefacts that no training sees:
+            for a test that is looked at once.
     """
 
     subjects: int = 160
     seed: int = 0
+    sealed: bool = False
 
     def __post_init__(self) -> None:
         if self.subjects < 1:
@@ -46,17 +49,22 @@ class PhantomScan:
     Attributes:
         seed: The collection's.
         index: Place in the collection; scans of a subject stand together.
-        split: Where the collection fixes it; simulated ones do not.
+        sealed: Of the kind that no training sees.
     """
 
     seed: int
     index: int
-    split: str | None = None
+    sealed: bool = False
+
+    @property
+    def split(self) -> str | None:
+        """Sealed scans are for tests alone; others are dealt out."""
+        return "test" if self.sealed else None
 
     @property
     def name(self) -> str:
         """Name in manifests and lists."""
-        return f"phantom-{self.seed}-{self.index:06d}"
+        return f"{self._collection}-{self.index:06d}"
 
     @property
     def kind(self) -> str:
@@ -71,14 +79,17 @@ class PhantomScan:
     @property
     def subject(self) -> str:
         """The head that it was taken of."""
-        return f"phantom-{self.seed}-{self.index // SCANS_PER_SUBJECT:05d}"
+        return f"{self._collection}-{self.index // SCANS_PER_SUBJECT:05d}"
 
     @property
     def source(self) -> str:
-        """The protocol's family, for example `phantom/FLAIR/slices`."""
+        """Family, field strength and artefact: `phantom/FLAIR/slices/3T/ghost`."""
         if self.kind == "object":
             return f"phantom/object/{objects.sample_kind(self._rng('object'))}"
-        return f"phantom/{self.protocol().family}"
+        protocol = self.protocol()
+        field = "3T" if protocol.three_tesla else "1.5T"
+        parts = ("phantom", protocol.family, field, self.acquisition().artefact)
+        return "/".join(part for part in parts if part)
 
     def protocol(self) -> Protocol:
         """The protocol of this scan.
@@ -88,7 +99,9 @@ class PhantomScan:
         """
         if self.kind == "object":
             raise ValueError(f"{self.name} shows no brain, so it has no protocol")
-        return sample_protocol(self.kind, self._rng("protocol"))
+        # No family of `other` is kept back: what it holds has no end anyway.
+        sealed = self.sealed and self.kind != "other"
+        return sample_protocol(self.kind, self._rng("protocol"), sealed=sealed)
 
     def acquisition(self) -> Acquisition:
         """How this scan is taken and stored.
@@ -96,8 +109,12 @@ class PhantomScan:
         Raises:
             ValueError: It is no brain, so none was drawn.
         """
-        voxel_mm = _subject(self.seed, self.index // SCANS_PER_SUBJECT).voxel_mm
-        return sample_acquisition(self.protocol(), voxel_mm, self._rng("acquisition"))
+        return sample_acquisition(
+            self.protocol(),
+            _subject(*self._head).voxel_mm,
+            self._rng("acquisition"),
+            sealed=self.sealed,
+        )
 
     def stamp(self) -> tuple[int, int]:
         """Nothing on a disk that could change: always the same."""
@@ -107,8 +124,15 @@ class PhantomScan:
         """Renders the scan: 0.1 s, and 0.4 s more for the first of a subject."""
         if self.kind == "object":
             return objects.sample_object(self._rng("object"))
-        head = _rendered(self.seed, self.index // SCANS_PER_SUBJECT)
-        return acquire(head, self.protocol(), self.acquisition())
+        return acquire(_rendered(*self._head), self.protocol(), self.acquisition())
+
+    @property
+    def _collection(self) -> str:
+        return f"{'sealed' if self.sealed else 'phantom'}-{self.seed}"
+
+    @property
+    def _head(self) -> tuple[int, int, bool]:
+        return self.seed, self.index // SCANS_PER_SUBJECT, self.sealed
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return _rng(self.seed, purpose, self.index)
@@ -121,16 +145,17 @@ def _rng(seed: int, purpose: str, index: int) -> np.random.Generator:
 
 
 @functools.lru_cache(maxsize=1)
-def _rendered(seed: int, subject: int) -> Anatomy:
+def _rendered(seed: int, subject: int, sealed: bool) -> Anatomy:
     """The last head, kept because its scans are read one after the other: 60 MB."""
-    return render(_subject(seed, subject))
+    return render(_subject(seed, subject, sealed))
 
 
-def _subject(seed: int, subject: int) -> Subject:
-    return sample_subject(_rng(seed, "subject", subject))
+@functools.lru_cache(maxsize=1)
+def _subject(seed: int, subject: int, sealed: bool) -> Subject:
+    return sample_subject(_rng(seed, "subject", subject), sealed=sealed)
 
 
 def phantom_scans(config: PhantomConfig) -> list[PhantomScan]:
     """Lists the scans of a collection without rendering any."""
     count = config.subjects * SCANS_PER_SUBJECT
-    return [PhantomScan(config.seed, index) for index in range(count)]
+    return [PhantomScan(config.seed, index, config.sealed) for index in range(count)]

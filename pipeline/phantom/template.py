@@ -39,9 +39,11 @@ SOFT_BANDS: Final = 32
 """Codes SOFT + 32 * depth + band: face and neck, `depth` mm under the skin; the band
 is a smooth noise's quantile, which a subject maps to muscle, fat, marrow or air."""
 
-EYE, ORBIT, AIRWAY, CORD, CORD_FLUID, VERTEBRA, DISC, VENTRICLE, AIR = range(
-    SOFT + SOFT_DEPTHS * SOFT_BANDS, SOFT + SOFT_DEPTHS * SOFT_BANDS + 9
-)
+(
+    EYE, ORBIT, AIRWAY, CORD, CORD_FLUID, VERTEBRA, DISC, VENTRICLE, SINUS, AIR,
+) = range(
+    SOFT + SOFT_DEPTHS * SOFT_BANDS, SOFT + SOFT_DEPTHS * SOFT_BANDS + 10
+)  # fmt: skip
 CODES: Final = AIR + 1
 
 _log = logging.getLogger(__name__)
@@ -104,7 +106,9 @@ def _build() -> Template:
     skull_content = _intracranial(grey + white)
     outside = ndimage.distance_transform_edt(~skull_content).astype(np.float32)
     inside = ndimage.distance_transform_edt(skull_content).astype(np.float32)
-    codes = _head_codes(outside, _mni_grid(grey.shape, origin))
+    mni = _mni_grid(grey.shape, origin)
+    codes = _head_codes(outside, mni)
+    codes[_venous_sinus(outside, mni)] = SINUS
     brain = (grey * (LEVELS - 1)).round() * LEVELS + (white * (LEVELS - 1)).round()
     codes[skull_content] = brain[skull_content].astype(np.uint16)
     fluid = skull_content & (grey + white < 0.5) & (inside > 22)
@@ -168,6 +172,16 @@ def _head_codes(
     for code, solid in _organs(mni):
         codes[solid & flesh] = code
     return codes
+
+
+def _venous_sinus(
+    outside: NDArray[np.float32], mni: list[NDArray[np.float32]]
+) -> NDArray[np.bool_]:
+    """The superior sagittal sinus and the transverse ones, between brain and skull."""
+    near = (outside > 0) & (outside <= 6)
+    sagittal = (np.abs(mni[0]) < 5) & (mni[2] > -5) & (mni[1] < 60)
+    transverse = (np.abs(mni[2] + 14) < 4) & (mni[1] < -45)
+    return near & (sagittal | transverse)
 
 
 def _noise_bands(shape: tuple[int, ...]) -> NDArray[np.uint16]:

@@ -30,6 +30,8 @@ class ShardsConfig:
         data: Folder or CSV file with labelled scans (see `pipeline.sources`).
         phantom: Number of simulated subjects, each scanned several times, in place of
             `data`.
+        sealed: Simulate anatomies, protocol families and artefacts that no training
+            sees, all for a test that is looked at once.
         seed: Deals the subjects to the splits and shuffles the slices.
         validation: Share of the subjects kept for validation.
         test: Share of the subjects kept for the test.
@@ -51,6 +53,7 @@ class ShardsConfig:
     out: Path
     data: Path | None = None
     phantom: int | None = None
+    sealed: bool = False
     seed: int = 0
     validation: float = 0.1
     test: float = 0.1
@@ -69,6 +72,8 @@ class ShardsConfig:
                 "name one source: --data with a folder or CSV file, or --phantom with "
                 "a number of simulated subjects"
             )
+        if self.sealed and self.phantom is None:
+            raise ValueError("--sealed is a kind of simulated scans; add --phantom N")
         for name in ("scans_per_job", "workers"):
             if getattr(self, name) < 1:
                 raise ValueError(
