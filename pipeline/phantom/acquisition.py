@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mri_contrast.scans import Scan
-from pipeline.phantom import composition, physics, template
+from pipeline.phantom import composition, effects, physics, template
 from pipeline.phantom.anatomy import Anatomy, spline_weights
 from pipeline.phantom.protocols import Protocol
 
@@ -113,6 +113,10 @@ def acquire(anatomy: Anatomy, protocol: Protocol, acquisition: Acquisition) -> S
         A scan with spacing in mm, its axes in the stored order.
     """
     image = _weighted(anatomy, protocol, acquisition.stripped)
+    effect_rng = np.random.default_rng([acquisition.noise_seed, 1])
+    image = effects.apply_effect(image, protocol.effect, effect_rng)
+    if protocol.effect in effects.COMPUTED:
+        return store(image, [anatomy.voxel_mm] * 3, acquisition)
     image, thick_mm = _slabs(image, anatomy.voxel_mm, acquisition)
     if acquisition.blur > 0.15:
         sigma = [acquisition.blur] * 3

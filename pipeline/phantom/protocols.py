@@ -5,14 +5,15 @@ and post-contrast T1 are T1.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.phantom import physics
-from pipeline.phantom.physics import TissueValues
+from pipeline.phantom.families import Draw as _Draw
+from pipeline.phantom.families import Family as _Family
+from pipeline.phantom.other_protocols import OTHER_FAMILIES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Protocol:
         volumetric: Isotropic 3-D voxels rather than thick slices.
         gadolinium: After contrast agent.
         blur_mm: Loss of sharpness (full width at half maximum) by the sequence.
+        effect: What else happens to the image, by its name in `effects`.
     """
 
     family: str
@@ -35,21 +37,7 @@ class Protocol:
     volumetric: bool
     gadolinium: bool = False
     blur_mm: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Draw:
-    """What a family's function gets to make its signal from."""
-
-    rng: np.random.Generator
-    tissues: TissueValues
-    three_tesla: bool
-
-    def uniform(self, low: float, high: float) -> float:
-        return float(self.rng.uniform(low, high))
-
-
-_Signal = Callable[[_Draw], NDArray[np.float64]]
+    effect: str = ""
 
 
 def _t1_spin_echo(draw: _Draw) -> NDArray[np.float64]:
@@ -108,80 +96,6 @@ def _flair_volume(draw: _Draw) -> NDArray[np.float64]:
     return _flair(draw, 4800, 8000)
 
 
-def _density(draw: _Draw) -> NDArray[np.float64]:
-    tr, te = draw.uniform(2000, 5000), draw.uniform(8, 35)
-    return physics.spin_echo(draw.tissues, tr=tr, te=te)
-
-
-def _t2_star(draw: _Draw) -> NDArray[np.float64]:
-    tr, te, angle = (
-        draw.uniform(400, 900), draw.uniform(15, 35), draw.uniform(10, 25),
-    )  # fmt: skip
-    return physics.spoiled_gradient_echo(draw.tissues, tr=tr, te=te, angle=angle)
-
-
-def _diffusion(draw: _Draw) -> NDArray[np.float64]:
-    weighting = draw.rng.choice([0.0, 0.5, 1.0, 1.0, 2.0])  # b in ms/µm²
-    signal = physics.spin_echo(
-        draw.tissues, tr=draw.uniform(3500, 9000), te=draw.uniform(60, 110)
-    )
-    signal *= np.exp(-weighting * draw.tissues.diffusivity)
-    signal[physics.FAT] *= draw.uniform(0, 0.15)  # saturated, as echo-planar needs
-    return signal
-
-
-def _diffusivity(draw: _Draw) -> NDArray[np.float64]:
-    signal = draw.tissues.diffusivity.copy()
-    signal[[physics.FAT, physics.BONE, physics.NOTHING]] = draw.uniform(0, 0.5)
-    return signal
-
-
-def _short_inversion(draw: _Draw) -> NDArray[np.float64]:
-    return physics.inversion_recovery(
-        draw.tissues, tr=draw.uniform(3000, 6000), te=draw.uniform(15, 80),
-        ti=float(draw.tissues.t1[physics.FAT]) * np.log(2),
-    )  # fmt: skip
-
-
-def _inverted(draw: _Draw) -> NDArray[np.float64]:
-    make = _NORMAL[draw.rng.integers(len(_NORMAL))]
-    signal = np.abs(make(draw))
-    return np.asarray(np.quantile(signal, 0.9) * 1.05 - signal).clip(0)
-
-
-def _computed_tomography(draw: _Draw) -> NDArray[np.float64]:
-    signal = np.full(len(physics.TISSUES), draw.uniform(0.45, 0.6))
-    signal[physics.GREY] += draw.uniform(0.0, 0.03)
-    signal[[physics.FLUID, physics.EYE]] -= draw.uniform(0.02, 0.06)
-    signal[physics.FAT] -= draw.uniform(0.08, 0.2)
-    signal[physics.BONE] = draw.uniform(1, 2.5)
-    signal[physics.NOTHING] = 0
-    return signal
-
-
-def _emission(draw: _Draw) -> NDArray[np.float64]:
-    signal = np.full(len(physics.TISSUES), draw.uniform(0.05, 0.3))
-    signal[physics.GREY] = 1
-    signal[physics.WHITE] = draw.uniform(0.2, 0.6)
-    signal[[physics.FLUID, physics.NOTHING, physics.BONE]] = draw.uniform(0, 0.1)
-    return signal
-
-
-_NORMAL: Final = (_t1_spin_echo, _t1_mprage, _t2_spin_echo, _flair_slices)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Family:
-    """How often a sequence is drawn within its class and what it looks like."""
-
-    share: float
-    signal: _Signal
-    volumetric: float  # probability of isotropic voxels
-    gadolinium: float = 0.0  # probability of contrast agent
-    fat_saturation: float = 0.0  # probability of suppressed fat
-    blur_mm: tuple[float, float] = (0.0, 0.8)
-
-
 _FAMILIES: Final[dict[str, dict[str, _Family]]] = {
     "T1": {
         "spin-echo": _Family(0.30, _t1_spin_echo, 0.05, 0.4, 0.15),
@@ -197,16 +111,7 @@ _FAMILIES: Final[dict[str, dict[str, _Family]]] = {
         "slices": _Family(0.6, _flair_slices, 0.0, 0.0, 0.4),
         "volume": _Family(0.4, _flair_volume, 1.0, 0.0, 0.4, blur_mm=(0.3, 1.2)),
     },
-    "other": {
-        "density": _Family(0.30, _density, 0.1, 0.0, 0.25),
-        "t2-star": _Family(0.14, _t2_star, 0.1),
-        "diffusion": _Family(0.2, _diffusion, 0.0, blur_mm=(2.5, 4.5)),
-        "diffusivity": _Family(0.1, _diffusivity, 0.0, blur_mm=(2.5, 4.5)),
-        "stir": _Family(0.04, _short_inversion, 0.0),
-        "inverted": _Family(0.08, _inverted, 0.4),
-        "ct": _Family(0.06, _computed_tomography, 0.4),
-        "emission": _Family(0.08, _emission, 0.7, blur_mm=(3.0, 7.0)),
-    },
+    "other": OTHER_FAMILIES,
 }
 
 
@@ -237,6 +142,7 @@ def sample_protocol(contrast: str, rng: np.random.Generator) -> Protocol:
         volumetric=bool(rng.random() < family.volumetric),
         gadolinium=gadolinium,
         blur_mm=float(rng.uniform(*family.blur_mm)),
+        effect=str(rng.choice(list(family.effects))),
     )
 
 
