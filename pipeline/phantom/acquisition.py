@@ -112,7 +112,8 @@ def acquire(anatomy: Anatomy, protocol: Protocol, acquisition: Acquisition) -> S
     Returns:
         A scan with spacing in mm, its axes in the stored order.
     """
-    image = _weighted(anatomy, protocol, acquisition.stripped)
+    whole = protocol.effect in effects.WHOLE_HEAD
+    image = _weighted(anatomy, protocol, "" if whole else acquisition.stripped)
     effect_rng = np.random.default_rng([acquisition.noise_seed, 1])
     image = effects.apply_effect(image, protocol.effect, effect_rng)
     if protocol.effect in effects.COMPUTED:

@@ -132,13 +132,20 @@ def _double_inversion(draw: Draw) -> _Signal:
 
 
 def _transfer(draw: Draw) -> _Signal:
-    """Magnetisation transfer: all that holds large molecules is darker."""
-    signal = physics.spoiled_gradient_echo(
-        draw.tissues, tr=draw.uniform(30, 700), te=draw.uniform(3, 10),
-        angle=draw.uniform(5, 12),
-    )  # fmt: skip
-    signal[[physics.WHITE, physics.CORD]] *= draw.uniform(0.5, 0.6)
-    signal[[physics.GREY, physics.MUSCLE]] *= draw.uniform(0.62, 0.75)
+    """Magnetisation transfer: all that holds large molecules is darker.
+
+    Draws whose fluid is as bright or dark as a T2's or a FLAIR's are made again.
+    """
+    for _ in range(_TRIES):
+        signal = physics.spoiled_gradient_echo(
+            draw.tissues, tr=draw.uniform(25, 60), te=draw.uniform(3, 10),
+            angle=draw.uniform(5, 15),
+        )  # fmt: skip
+        signal[[physics.WHITE, physics.CORD]] *= draw.uniform(0.5, 0.6)
+        signal[[physics.GREY, physics.MUSCLE]] *= draw.uniform(0.62, 0.75)
+        white, grey, fluid = signal[[physics.WHITE, physics.GREY, physics.FLUID]]
+        if white < grey and 0.55 * grey < fluid < 1.3 * grey:
+            break
     return signal
 
 
@@ -214,7 +221,7 @@ def _emission(draw: Draw) -> _Signal:
     return signal
 
 
-_PLANAR: Final = (1.0, 3.5)
+_PLANAR: Final = (0.0, 3.0)
 """Loss of sharpness (mm) of echo-planar images beyond their coarse voxels."""
 
 OTHER_FAMILIES: Final[dict[str, Family]] = {
@@ -237,7 +244,7 @@ OTHER_FAMILIES: Final[dict[str, Family]] = {
         0.045, _inflow, 0.8, effects=("angiography", "angiography", "projection")
     ),
     "phase": Family(0.035, _t2_star, 0.6, effects=("phase",)),
-    "ct": Family(0.08, _computed_tomography, 0.4, effects=("tomography",)),
+    "ct": Family(0.08, _computed_tomography, 1.0, effects=("tomography",)),
     "emission": Family(0.05, _emission, 0.8, blur_mm=(5, 11), effects=("emission",)),
     "segmentation": Family(
         0.035, _numbered, 1.0,

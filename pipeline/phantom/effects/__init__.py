@@ -23,8 +23,12 @@ COMPUTED: Final[dict[str, _Effect]] = {
     "probability": computed.probability,
     "difference": computed.difference,
     "activation": computed.activation,
+    "tomography": radiology.tomography,
 }
 """Made by a program: no coil, no thick slices and no noise touches them afterwards."""
+
+WHOLE_HEAD: Final = frozenset({"tomography"})
+"""Told by the skull: nobody strips these."""
 
 EFFECTS: Final[dict[str, _Effect]] = {
     "echo-planar": echo_planar.echo_planar,
@@ -38,7 +42,6 @@ EFFECTS: Final[dict[str, _Effect]] = {
     "projection": vessels.projection,
     "phase": vessels.phase,
     "quantitative": computed.quantitative,
-    "tomography": radiology.tomography,
     "emission": radiology.emission,
     "inverted": damage.inverted,
     "motion": damage.motion,

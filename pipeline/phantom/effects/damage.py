@@ -18,9 +18,9 @@ def motion(image: Volume, rng: np.random.Generator) -> Volume:
     magnitude = np.abs(image)
     axis = int(rng.integers(0, 2))
     moved = np.zeros_like(magnitude)
-    for _ in range(int(rng.integers(4, 8))):
-        weight = np.float32(rng.choice([-1, 1, 1]) * rng.uniform(0.4, 1))
-        distance = int(rng.normal(0, 0.2) * image.shape[axis])
+    for _ in range(int(rng.integers(5, 8))):
+        weight = np.float32(rng.choice([-1, 1, 1]) * rng.uniform(0.7, 1))
+        distance = int(rng.uniform(-0.35, 0.35) * image.shape[axis])
         moved += weight * np.roll(magnitude, distance, axis)
     return fields.rician(rng, moved, rng.uniform(0.05, 0.4))
 

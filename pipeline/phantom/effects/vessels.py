@@ -8,7 +8,7 @@ from pipeline.phantom.fields import Volume
 
 
 def _tree(
-    shape: tuple[int, ...], rng: np.random.Generator, feature: float, radius: float
+    shape: tuple[int, ...], rng: np.random.Generator, feature: float, share: float
 ) -> Volume:
     """Vessels, 1 inside: where two smooth fields are both zero runs a curve.
 
@@ -16,19 +16,20 @@ def _tree(
         shape: Of the volume.
         rng: Where the fields come from.
         feature: Distance of the curves' bends in voxels.
-        radius: Of the vessels in voxels.
+        share: Of all voxels that lie in vessels; real ones fill less, but a window
+            taken at a high quantile would then not show them.
     """
     first, second = (fields.smooth(rng, shape, feature) for _ in range(2))
     first *= first
     second *= second
     first += second
-    return (first < np.float32((radius / feature * 1.6) ** 2)).astype(np.float32)
+    return (first < np.float32(2 * share)).astype(np.float32)
 
 
 def veins(image: Volume, rng: np.random.Generator) -> Volume:
     """Susceptibility-weighted: dark veins, perhaps the minimum over some slices."""
     lost = disturbance(image.shape, rng) * np.float32(rng.uniform(0.8, 1.8))
-    thin = _tree(image.shape, rng, rng.uniform(5, 9), rng.uniform(0.6, 1.1))
+    thin = _tree(image.shape, rng, rng.uniform(4, 7), rng.uniform(0.02, 0.06))
     darkness = np.float32(rng.uniform(0.5, 0.95))
     weighted = image * (1 - lost.clip(0, 1)) * (1 - darkness * thin)
     if rng.random() < 0.5:
@@ -43,7 +44,7 @@ def veins(image: Volume, rng: np.random.Generator) -> Volume:
 def angiography(image: Volume, rng: np.random.Generator) -> Volume:
     """Time of flight: a slab with tissue dim and fresh blood bright."""
     slab = _slab(image, rng)
-    flow = _tree(slab.shape, rng, rng.uniform(9, 16), rng.uniform(1.0, 2.0))
+    flow = _tree(slab.shape, rng, rng.uniform(6, 11), rng.uniform(0.025, 0.06))
     tissue = np.abs(slab)
     flow *= tissue > 0.1
     return tissue + np.float32(rng.uniform(2, 6)) * flow
@@ -52,7 +53,7 @@ def angiography(image: Volume, rng: np.random.Generator) -> Volume:
 def projection(image: Volume, rng: np.random.Generator) -> Volume:
     """The brightest along each ray through a thick slab: vessels on dim tissue."""
     tissue = np.abs(image) * np.float32(rng.uniform(0.1, 0.5))
-    flow = _tree(image.shape, rng, rng.uniform(10, 18), rng.uniform(0.9, 1.6))
+    flow = _tree(image.shape, rng, rng.uniform(7, 13), rng.uniform(0.005, 0.02))
     flow *= tissue > 0.02
     bright = np.moveaxis(tissue + np.float32(rng.uniform(1, 3)) * flow, 2, 0).copy()
     for shift in (1, 2, 4, 8):
