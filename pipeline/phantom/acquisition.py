@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mri_contrast.scans import Scan
-from pipeline.phantom import artefacts, composition, physics, template
+from pipeline.phantom import artefacts, composition, effects, physics, template
 from pipeline.phantom.anatomy import Anatomy, upsample
 from pipeline.phantom.protocols import Protocol
 
@@ -138,7 +138,12 @@ def acquire(anatomy: Anatomy, protocol: Protocol, acquisition: Acquisition) -> S
     Returns:
         A scan with spacing in mm, its axes in the stored order.
     """
-    image = _weighted(anatomy, protocol, acquisition.stripped)
+    whole = protocol.effect in effects.WHOLE_HEAD
+    image = _weighted(anatomy, protocol, "" if whole else acquisition.stripped)
+    effect_rng = np.random.default_rng([acquisition.noise_seed, 1])
+    image = effects.apply_effect(image, protocol.effect, effect_rng)
+    if protocol.effect in effects.COMPUTED:
+        return store(image, [anatomy.voxel_mm] * 3, acquisition)
     image, thick_mm = _slabs(image, anatomy.voxel_mm, acquisition)
     if acquisition.blur > 0.15:
         sigma = [acquisition.blur] * 3

@@ -42,7 +42,7 @@ def spoil(image: _Image, artefact: str, seed: int) -> _Image:
     if not artefact:
         return image
     apply = (NAMES | SEALED)[artefact]
-    return apply(image, np.random.default_rng([seed, 1]))
+    return apply(image, np.random.default_rng([seed, 2]))
 
 
 def _ghost(image: _Image, rng: np.random.Generator) -> _Image:
