@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from mri_contrast.scans import Scan
+from pipeline.labelled import NO_PLANES, UNKNOWN, Planes
 from pipeline.phantom import objects
 from pipeline.phantom.acquisition import Acquisition, acquire, sample_acquisition
 from pipeline.phantom.anatomy import Anatomy, Subject, render, sample_subject
@@ -79,6 +80,20 @@ class PhantomScan:
         if self.kind == "object":
             return f"phantom/object/{objects.sample_kind(self._rng('object'))}"
         return f"phantom/{self.protocol().family}"
+
+    @property
+    def planes(self) -> Planes:
+        """The plane that slices across each stored axis show; objects have none."""
+        if self.kind == "object":
+            return NO_PLANES
+        return self.acquisition().permutation
+
+    @property
+    def gadolinium(self) -> int:
+        """Whether a T1 was taken after contrast agent; unknown of all others."""
+        if self.kind != "T1":
+            return UNKNOWN
+        return int(self.protocol().gadolinium)
 
     def protocol(self) -> Protocol:
         """The protocol of this scan.
