@@ -17,6 +17,9 @@ _ALIASES: Final = {
         *("pd", "pdw", "t2star", "t2starw", "swi", "dwi", "adc", "bold", "angio", "ct"),
     ),
 }
+_WITH_GADOLINIUM: Final = ("t1c", "t1ce", "t1gd", "t1post")
+"""Aliases of T1 after contrast agent. The others say nothing of it."""
+
 _CONTRAST_BY_ALIAS: Final = {
     alias: contrast for contrast, aliases in _ALIASES.items() for alias in aliases
 }
@@ -37,12 +40,20 @@ def contrast_of(name: str) -> str:
     Raises:
         ValueError: The name is of no known contrast.
     """
-    key = name.strip().lower().replace("*", "star")
-    key = "".join(letter for letter in key if letter.isalnum())
     try:
-        return _CONTRAST_BY_ALIAS[key]
+        return _CONTRAST_BY_ALIAS[_key(name)]
     except KeyError:
         known = ", ".join(sorted(_CONTRAST_BY_ALIAS))
         raise ValueError(
             f"{name!r} names no contrast; name the folder or label one of: {known}"
         ) from None
+
+
+def names_gadolinium(name: str) -> bool:
+    """Tells whether a folder, column or suffix names T1 after contrast agent."""
+    return _key(name) in _WITH_GADOLINIUM
+
+
+def _key(name: str) -> str:
+    key = name.strip().lower().replace("*", "star")
+    return "".join(letter for letter in key if letter.isalnum())

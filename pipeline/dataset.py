@@ -10,8 +10,9 @@ from typing import Final
 import tensorflow as tf
 
 from mri_contrast.slices import SIZE
+from pipeline.labelled import UNKNOWN
 from pipeline.manifest import Shard, load_manifest
-from pipeline.records import RECORD_BYTES, TAGS, parse
+from pipeline.records import MAYBE_UNKNOWN, RECORD_BYTES, TAGS, TRUTHS, parse
 from pipeline.share import WHOLE, Share, steps_per_epoch
 
 SHUFFLE_BYTES: Final = 16 * 2**20
@@ -75,8 +76,8 @@ def training_batches(
         share: Which of the devices reads.
 
     Returns:
-        Batches of `{"image": (batch_size, 150, 150) uint8, "label": (batch_size,)
-        int64}`.
+        Batches of `image` (batch_size, 150, 150) uint8, and `label`, `plane`,
+        `gadolinium` (batch_size,) int64, the last two -1 where unknown.
 
     Raises:
         ValueError: There are fewer training slices than one batch holds, or fewer
@@ -130,8 +131,8 @@ def evaluation_batches(folder: Path, split: str, *, batch_size: int) -> tf.data.
         batch_size: Slices a batch.
 
     Returns:
-        Batches of `image` (batch, 150, 150) uint8, `label` (batch,) int64, and
-        `subject`, `source`, `scan` (batch,) strings.
+        Batches of `image` (batch, 150, 150) uint8, `label`, `plane`, `gadolinium`
+        (batch,) int64, and `subject`, `source`, `scan` (batch,) strings.
 
     Raises:
         ValueError: The split is unknown or empty.
@@ -157,8 +158,9 @@ def validation_batches(
         share: Which of the devices reads.
 
     Returns:
-        Batches of `image` (batch_size, 150, 150) uint8, `label` (batch_size,) int64
-        and `weight` (batch_size,) float32, 1 for an example and 0 for filling.
+        Batches of `image` (batch_size, 150, 150) uint8, `label`, `plane`, `gadolinium`
+        (batch_size,) int64 and `weight` (batch_size,) float32, 1 for an example and 0
+        for filling, whose plane and gadolinium are unknown.
 
     Raises:
         ValueError: The split is empty.
@@ -172,8 +174,11 @@ def validation_batches(
     mine = shards[share.index :: share.count]
     spec = {
         "image": tf.zeros((batch_size, SIZE, SIZE), tf.uint8),
-        "label": tf.zeros((batch_size,), tf.int64),
         "weight": tf.zeros((batch_size,)),
+        **{
+            name: tf.fill((batch_size,), tf.constant(_filling(name), tf.int64))
+            for name in TRUTHS
+        },
     }
     filling = tf.data.Dataset.from_tensors(spec).repeat()
     if not counts[share.index]:
@@ -231,11 +236,18 @@ def _filled(batch: dict[str, tf.Tensor], batch_size: int) -> dict[str, tf.Tensor
     count = tf.shape(batch["label"])[0]
     missing = batch_size - count
     image = tf.pad(batch["image"], ((0, missing), (0, 0), (0, 0)))
-    return {
+    filled = {
         "image": tf.ensure_shape(image, (batch_size, SIZE, SIZE)),
-        "label": tf.ensure_shape(tf.pad(batch["label"], ((0, missing),)), batch_size),
         "weight": tf.sequence_mask(count, batch_size, tf.float32),
     }
+    for name in TRUTHS:
+        truth = tf.pad(batch[name], ((0, missing),), constant_values=_filling(name))
+        filled[name] = tf.ensure_shape(truth, batch_size)
+    return filled
+
+
+def _filling(truth: str) -> int:
+    return UNKNOWN if truth in MAYBE_UNKNOWN else 0
 
 
 def _names(folder: Path, shards: Sequence[Shard]) -> list[str]:

@@ -2,9 +2,20 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from mri_contrast.scans import Scan, read_scan
+
+PLANES: Final = ("sagittal", "coronal", "axial")
+"""What the number of a plane means: the subject's axis that the plane lies across."""
+
+UNKNOWN: Final = -1
+"""Stands for a plane or a contrast agent that nothing is known of."""
+
+Planes: TypeAlias = tuple[int, int, int]
+"""For each stored axis, the plane that slices across it show: index into `PLANES`."""
+
+NO_PLANES: Final[Planes] = (UNKNOWN, UNKNOWN, UNKNOWN)
 
 
 @runtime_checkable
@@ -31,6 +42,14 @@ class LabelledScan(Protocol):
     def split(self) -> str | None:
         """`train`, `validation` or `test` where the source fixes it."""
 
+    @property
+    def planes(self) -> Planes:
+        """The plane that slices across each stored axis show, or `NO_PLANES`."""
+
+    @property
+    def gadolinium(self) -> int:
+        """0 without and 1 with contrast agent, `UNKNOWN` wherever it is no T1."""
+
     def stamp(self) -> tuple[int, int]:
         """Bytes and time of the last change in ns: whether it is still the same."""
 
@@ -51,6 +70,8 @@ class FileScan:
 
     Attributes:
         root: What `name` is relative to; absolute.
+        gadolinium: 1 where its label says so, else `UNKNOWN`: who writes `T1` may mean
+            both.
     """
 
     name: str
@@ -59,6 +80,12 @@ class FileScan:
     source: str
     split: str | None
     root: Path
+    gadolinium: int = UNKNOWN
+
+    @property
+    def planes(self) -> Planes:
+        """Unknown: no layout names them, and headers are not read to find out."""
+        return NO_PLANES
 
     @property
     def path(self) -> Path:

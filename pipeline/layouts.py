@@ -20,9 +20,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Final
 
-from pipeline.contrasts import contrast_of
-from pipeline.labelled import FileScan
-from pipeline.names import contrast_of_bids, subject_of
+from pipeline.contrasts import contrast_of, names_gadolinium
+from pipeline.labelled import UNKNOWN, FileScan
+from pipeline.names import bids_names_gadolinium, contrast_of_bids, subject_of
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ def _from_classes(root: Path, parent: str, split: str | None) -> Iterator[FileSc
             raise ValueError(
                 f"unknown class folder {root / parent / folder}: {error}"
             ) from None
+        gadolinium = 1 if names_gadolinium(folder) else UNKNOWN
         here = f"{parent}{folder}"
         # Millions of files may lie in one folder: no list of them is made here.
         for entry in _visible(root / here):
@@ -111,9 +112,8 @@ def _from_classes(root: Path, parent: str, split: str | None) -> Iterator[FileSc
                 ]
                 names = images or names
             for scan in names:
-                yield FileScan(
-                    scan, contrast, sys.intern(subject), source, split, where
-                )
+                person = sys.intern(subject)
+                yield FileScan(scan, contrast, person, source, split, where, gadolinium)
 
 
 def _from_csv(table: Path) -> Iterator[FileScan]:
@@ -144,8 +144,9 @@ def _csv_scan(
         raise ValueError(
             f"{where}: split {split!r}; write one of {', '.join(SPLIT_FOLDERS)}"
         )
+    label = row["label"] or ""
     try:
-        contrast = contrast_of(row["label"] or "")
+        contrast = contrast_of(label)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     subject = (row.get("subject") or "").strip() or subject_of(PurePath(name).name)
@@ -156,6 +157,7 @@ def _csv_scan(
         source=sys.intern((row.get("source") or "").strip() or source),
         split=None if split is None else SPLIT_FOLDERS[split],
         root=root,
+        gadolinium=1 if names_gadolinium(label) else UNKNOWN,
     )
 
 
@@ -174,7 +176,8 @@ def _from_bids(root: Path) -> Iterator[FileScan]:
                 continue
             contrast = contrast_of_bids(entities)
             name = path.relative_to(root).as_posix()
-            yield FileScan(name, contrast, subject, source, None, where)
+            gadolinium = 1 if bids_names_gadolinium(entities) else UNKNOWN
+            yield FileScan(name, contrast, subject, source, None, where, gadolinium)
     if left_out:
         counts = ", ".join(f"{count} {name}" for name, count in left_out.items())
         _log.info("left out, since they show two contrasts or none: %s", counts)

@@ -11,7 +11,7 @@ from pipeline.contrasts import CLASSES
 from pipeline.files import as_json, sha256_of, write_json
 from pipeline.splits import SPLITS
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Rises whenever a reader of older records or manifests would misread newer ones."""
 
 NAME: Final = "manifest.json"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from pipeline.contrasts import contrast_of
+from pipeline.contrasts import contrast_of, names_gadolinium
 
 _SUFFIX: Final = re.compile(r"(\.nii)?\.[A-Za-z]{2,5}$", re.IGNORECASE)
 """Letters only: the end of a DICOM identifier such as `1.2.840.113` is no suffix."""
@@ -68,3 +68,15 @@ def contrast_of_bids(entities: Sequence[str]) -> str:
         return contrast_of(suffix)
     except ValueError:
         return "other"
+
+
+def bids_names_gadolinium(entities: Sequence[str]) -> bool:
+    """Tells whether a BIDS name is of T1 after contrast agent: `ce-gadolinium`.
+
+    Args:
+        entities: The name without its endings, split at the underscores.
+    """
+    agents = ("ce-gadolinium", "ce-gado", "ce-gad", "ce-gd")
+    named = any(entity.lower() in agents for entity in entities)
+    of_t1 = contrast_of_bids(entities) == "T1"
+    return of_t1 and (named or names_gadolinium(entities[-1]))

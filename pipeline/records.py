@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mri_contrast.slices import SIZE
 from pipeline.contrasts import CLASSES
+from pipeline.labelled import PLANES, UNKNOWN
 
 IMAGE_BYTES: Final = SIZE * SIZE
 
@@ -20,7 +21,13 @@ RECORD_BYTES: Final = IMAGE_BYTES + 200
 TAGS: Final = ("subject", "source", "scan")
 """What a record says of the slice besides its class."""
 
-_FEATURES: Final = ("image", "label", *TAGS)
+TRUTHS: Final = {"label": len(CLASSES), "plane": len(PLANES), "gadolinium": 2}
+"""What a network learns of a slice, with the number of values: 0 to one less."""
+
+MAYBE_UNKNOWN: Final = ("plane", "gadolinium")
+"""Truths that may also be `pipeline.labelled.UNKNOWN`."""
+
+_FEATURES: Final = ("image", *TRUTHS, *TAGS)
 
 
 class Record(NamedTuple):
@@ -29,6 +36,8 @@ class Record(NamedTuple):
     Attributes:
         image: (150, 150) uint8.
         label: Index into the manifest's classes.
+        plane: 0 sagittal, 1 coronal, 2 axial, -1 unknown.
+        gadolinium: 0 without and 1 with contrast agent, -1 unknown.
         subject: The person.
         source: The data set or phantom family.
         scan: The scan it was cut from; slices of one scan share it.
@@ -36,6 +45,8 @@ class Record(NamedTuple):
 
     image: NDArray[np.uint8]
     label: int
+    plane: int
+    gadolinium: int
     subject: str
     source: str
     scan: str
@@ -50,7 +61,9 @@ def encode(record: Record) -> bytes:
         )
     features = {
         "image": _bytes(record.image.tobytes()),
-        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[record.label])),
+        "label": _number(record.label),
+        "plane": _number(record.plane),
+        "gadolinium": _number(record.gadolinium),
         "subject": _bytes(record.subject.encode()),
         "source": _bytes(record.source.encode()),
         "scan": _bytes(record.scan.encode()),
@@ -73,16 +86,20 @@ def decode(data: bytes) -> Record:
         if missing:
             raise ValueError(f"has no {' and no '.join(missing)}")
         image = features["image"].bytes_list.value[0]
-        label = features["label"].int64_list.value[0]
-        tags = (features[name].bytes_list.value[0].decode() for name in _FEATURES[2:])
+        truths = {name: features[name].int64_list.value[0] for name in TRUTHS}
+        tags = [features[name].bytes_list.value[0].decode() for name in TAGS]
     except (DecodeError, IndexError) as error:
         raise ValueError(f"is no record of a slice ({error})") from None
     if len(image) != IMAGE_BYTES:
         raise ValueError(f"has an image of {len(image)} bytes, not {IMAGE_BYTES}")
-    if not 0 <= label < len(CLASSES):
-        raise ValueError(f"has label {label}, not one of 0 to {len(CLASSES) - 1}")
+    for name, value in truths.items():
+        least = UNKNOWN if name in MAYBE_UNKNOWN else 0
+        if not least <= value < TRUTHS[name]:
+            raise ValueError(
+                f"has {name} {value}, not one of {least} to {TRUTHS[name] - 1}"
+            )
     pixels = np.frombuffer(image, np.uint8).reshape(SIZE, SIZE)
-    return Record(pixels, label, *tags)
+    return Record(pixels, *truths.values(), *tags)
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
@@ -100,11 +117,11 @@ def parse(batch: tf.Tensor, tags: Sequence[str] = ()) -> dict[str, tf.Tensor]:
         tags: Those of `TAGS` that are wanted.
 
     Returns:
-        `image` (batch, 150, 150) uint8, `label` (batch,) int64, each tag (batch,)
-        string.
+        `image` (batch, 150, 150) uint8, each of `TRUTHS` (batch,) int64, each tag
+        (batch,) string.
     """
     wanted = {name: tf.io.FixedLenFeature([], tf.string) for name in ("image", *tags)}
-    wanted["label"] = tf.io.FixedLenFeature([], tf.int64)
+    wanted |= {name: tf.io.FixedLenFeature([], tf.int64) for name in TRUTHS}
     features = dict(tf.io.parse_example(batch, wanted))
     pixels = tf.reshape(tf.io.decode_raw(features["image"], tf.uint8), (-1, SIZE, SIZE))
     features["image"] = tf.ensure_shape(pixels, (batch.shape[0], SIZE, SIZE))
@@ -113,3 +130,7 @@ def parse(batch: tf.Tensor, tags: Sequence[str] = ()) -> dict[str, tf.Tensor]:
 
 def _bytes(value: bytes) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+def _number(value: int) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from mri_contrast.scans import Scan
+from pipeline.labelled import NO_PLANES, UNKNOWN, Planes
 from pipeline.phantom import objects
 from pipeline.phantom.acquisition import Acquisition, acquire, sample_acquisition
 from pipeline.phantom.anatomy import Anatomy, Subject, render, sample_subject
@@ -90,6 +91,20 @@ class PhantomScan:
         field = "3T" if protocol.three_tesla else "1.5T"
         parts = ("phantom", protocol.family, field, self.acquisition().artefact)
         return "/".join(part for part in parts if part)
+
+    @property
+    def planes(self) -> Planes:
+        """The plane that slices across each stored axis show; objects have none."""
+        if self.kind == "object":
+            return NO_PLANES
+        return self.acquisition().permutation
+
+    @property
+    def gadolinium(self) -> int:
+        """Whether a T1 was taken after contrast agent; unknown of all others."""
+        if self.kind != "T1":
+            return UNKNOWN
+        return int(self.protocol().gadolinium)
 
     def protocol(self) -> Protocol:
         """The protocol of this scan.

@@ -137,7 +137,7 @@ def cut(job: Job) -> tuple[Cut, bool]:
     rejected = []
     for scan in job.scans:
         try:
-            slices = mri_contrast.slices.cut(scan.read())
+            cut_along = mri_contrast.slices.cut_planes(scan.read())
         # No MemoryError: what a machine lacks must not decide a shard's bytes.
         except (UnreadableScan, OSError) as error:
             failure = _passing(error)
@@ -145,8 +145,13 @@ def cut(job: Job) -> tuple[Cut, bool]:
                 raise OSError(_stopped(scan.name, failure)) from error
             rejected.append((scan.name, " ".join(str(error).split())))
             continue
-        tags = (CLASSES.index(scan.contrast), scan.subject, scan.source, scan.name)
-        kept.extend(records.Record(image, *tags) for image in slices)
+        label, planes = CLASSES.index(scan.contrast), scan.planes
+        tags = (scan.gadolinium, scan.subject, scan.source, scan.name)
+        kept.extend(
+            records.Record(image, label, planes[axis], *tags)
+            for axis, images in cut_along.items()
+            for image in images
+        )
         used.append(scan)
     random.Random(f"{job.seed}:{job.name}").shuffle(kept)
     with replacing(job.file) as temporary:

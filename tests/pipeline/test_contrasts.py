@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.contrasts import ACCEPTED, CLASSES, contrast_of
+from pipeline.contrasts import ACCEPTED, CLASSES, contrast_of, names_gadolinium
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,17 @@ from pipeline.contrasts import ACCEPTED, CLASSES, contrast_of
 )
 def test_names_on_disk_map_to_classes(name: str, contrast: str) -> None:
     assert contrast_of(name) == contrast
+
+
+@pytest.mark.parametrize("name", ["T1c", "t1-ce", "T1_Gd", "T1 post"])
+def test_some_names_on_disk_mean_t1_after_contrast_agent(name: str) -> None:
+    assert contrast_of(name) == "T1"
+    assert names_gadolinium(name)
+
+
+@pytest.mark.parametrize("name", ["T1", "T1w", "T1-FLAIR", "FLAIRc", "T2", "other"])
+def test_all_other_names_say_nothing_of_contrast_agent(name: str) -> None:
+    assert not names_gadolinium(name)
 
 
 def test_every_class_names_itself() -> None:

@@ -18,6 +18,7 @@ from pipeline.dataset import (
     validation_batches,
 )
 from pipeline.devices import open_devices
+from pipeline.labelled import UNKNOWN
 from pipeline.manifest import Manifest
 from pipeline.records import parse
 from pipeline.share import Share, steps_per_epoch
@@ -40,8 +41,9 @@ def test_training_batches_have_one_static_shape(shards: Built) -> None:
     spec: Any = batches.element_spec
     assert spec["image"].shape == (8, 150, 150)
     assert spec["image"].dtype == tf.uint8
-    assert spec["label"].shape == (8,)
-    assert spec["label"].dtype == tf.int64
+    for name in ("label", "plane", "gadolinium"):
+        assert spec[name].shape == (8,)
+        assert spec[name].dtype == tf.int64
     assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
     first = take(1, batches)[0]
     assert first["image"].max() > 100
@@ -144,6 +146,10 @@ def test_validation_counts_every_example_once_over_all_devices(shards: Built) ->
             for index in range(count)
         ]
         assert len({len(batches) for batches in read}) == 1
+        for batch in itertools.chain.from_iterable(read):
+            filling = batch["weight"] == 0
+            assert (batch["plane"][filling] == UNKNOWN).all()
+            assert (batch["gadolinium"][filling] == UNKNOWN).all()
         examples = [
             image.tobytes()
             for batches in read

@@ -25,6 +25,13 @@ def test_a_manifest_of_another_kind_is_refused(
         load_manifest(shards[0])
 
 
+def test_shards_without_planes_and_gadolinium_are_refused(shards: Built) -> None:
+    path = shards[0] / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 1}))
+    with pytest.raises(ValueError, match=r"has schema 1, this program needs 2; build"):
+        load_manifest(shards[0])
+
+
 def test_a_folder_without_a_finished_build_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no finished set .* `make shards`"):
         load_manifest(tmp_path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.labelled import FileScan, LabelledScan
+from pipeline.labelled import UNKNOWN, FileScan, LabelledScan
 from pipeline.names import subject_of
 from pipeline.sources import find_scans
 
@@ -88,6 +88,10 @@ def test_csv_gives_labels_and_what_else_it_names(tmp_path: Path) -> None:
         ("a/w.nii", "other", "p4", "train"),
     }
     assert [scan.source for scan in scans] == ["clinic", "clinic", "scans", "clinic"]
+    assert {scan.name: scan.gadolinium for scan in scans} == {
+        **dict.fromkeys(("a/y.nii", "a/z.nii", "a/w.nii"), UNKNOWN),
+        "a/x.nii": 1,
+    }
 
 
 def test_csv_with_path_and_label_alone_is_enough(tmp_path: Path) -> None:
@@ -149,6 +153,9 @@ def test_bids_suffixes_become_classes(
         ("sub-02_ses-x_dwi.nii.gz", "other", "sub-02"),
         ("sub-02_ses-x_task-rest_bold.nii.gz", "other", "sub-02"),
     }
+    assert [scan.name for scan in scans if scan.gadolinium != UNKNOWN] == [
+        "sub-01/anat/sub-01_ce-gadolinium_run-2_T1w.nii"
+    ]
     assert "left out, since they show two contrasts or none: 1 UNIT1" in caplog.text
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from mri_contrast.slices import cut, cut_planes
 from pipeline.contrasts import CLASSES
+from pipeline.labelled import NO_PLANES, UNKNOWN
 from pipeline.phantom import (
     SCANS_PER_SUBJECT,
     PhantomConfig,
@@ -80,6 +81,18 @@ def test_thick_slices_are_thick_along_their_stored_axis() -> None:
     for scan in thick[:3]:
         taken, spacing = scan.acquisition(), scan.read().spacing
         assert np.argmax(spacing) == taken.permutation.index(taken.axis)
+        assert scan.planes[np.argmax(spacing)] == taken.axis
+
+
+def test_gadolinium_is_known_of_t1_and_planes_of_every_head() -> None:
+    scans = phantom_scans(PhantomConfig(subjects=12))
+    t1 = [scan for scan in scans if scan.kind == "T1"]
+    assert {scan.gadolinium for scan in t1} == {0, 1}
+    assert all(scan.gadolinium == scan.protocol().gadolinium for scan in t1)
+    assert {scan.gadolinium for scan in scans if scan.kind != "T1"} == {UNKNOWN}
+    for scan in scans:
+        known = NO_PLANES if scan.kind == "object" else (0, 1, 2)
+        assert sorted(scan.planes) == list(known)
 
 
 def test_planes_thicker_than_three_to_one_are_not_cut() -> None:

@@ -6,9 +6,12 @@ import pytest
 import tensorflow as tf
 
 import mri_contrast.slices
+from pipeline import records
 from pipeline.contrasts import CLASSES
 from pipeline.files import sha256_of
 from pipeline.manifest import Manifest, load_manifest
+from pipeline.phantom import PhantomConfig, phantom_scans
+from pipeline.shards import ShardsConfig, build
 from pipeline.shards.__main__ import main
 from pipeline.sources import find_scans
 
@@ -18,8 +21,8 @@ Content = Callable[[Path], dict[str, bytes]]
 
 
 def examples(folder: Path, shard: str) -> list[tf.train.Example]:
-    records = tf.data.TFRecordDataset(str(folder / shard))
-    return [tf.train.Example.FromString(record.numpy()) for record in records]
+    read = tf.data.TFRecordDataset(str(folder / shard))
+    return [tf.train.Example.FromString(record.numpy()) for record in read]
 
 
 def test_the_manifest_counts_what_the_shards_hold(shards: Built) -> None:
@@ -52,6 +55,27 @@ def test_a_record_holds_the_slice_and_where_it_comes_from(
         assert CLASSES[features["label"].int64_list.value[0]] == scan.contrast
         assert features["subject"].bytes_list.value[0].decode() == scan.subject
         assert features["source"].bytes_list.value[0].decode() == "scans"
+        assert features["plane"].int64_list.value == [-1]
+        assert features["gadolinium"].int64_list.value == [-1]
+
+
+def test_simulated_slices_say_which_plane_they_show_and_whether_with_gadolinium(
+    tmp_path: Path,
+) -> None:
+    scans = {scan.name: scan for scan in phantom_scans(PhantomConfig(subjects=3))}
+    config = ShardsConfig(out=tmp_path, phantom=3, scans_per_job=8, workers=1)
+    manifest = build(list(scans.values()), config)
+    found = Counter()
+    for shard in manifest.shards:
+        for example in examples(tmp_path, shard.file):
+            record = records.decode(example.SerializeToString())
+            assert record.gadolinium == scans[record.scan].gadolinium
+            found[record.scan, record.plane] += 1
+    said = Counter()
+    for name, scan in scans.items():
+        for axis, slices in mri_contrast.slices.cut_planes(scan.read()).items():
+            said[name, scan.planes[axis]] += len(slices)
+    assert found == said
 
 
 def test_no_subject_is_in_two_splits(shards: Built) -> None:

@@ -42,7 +42,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     images[:, :, 75:] = 0
     tags = [("p" * (1 + number), "test", f"scan-{number}") for number in range(RECORDS)]
     records.write(
-        path, (records.Record(i, 1, *t) for i, t in zip(images, tags, strict=True))
+        path,
+        (records.Record(i, 1, 2, -1, *t) for i, t in zip(images, tags, strict=True)),
     )
     frames = read_frames(path, 0, RECORDS)
     return Whole(frames, stored_checksums(frames))

@@ -193,6 +193,10 @@ def test_a_folder_without_shards_ends_with_code_2(
         ({"image": None}, "has no image"),
         ({"image": b"\x00" * 100}, "has an image of 100 bytes, not 22500"),
         ({"label": None}, "has no label"),
+        ({"label": 4}, "has label 4, not one of 0 to 3"),
+        ({"plane": None, "gadolinium": None}, "has no plane and no gadolinium"),
+        ({"plane": 3}, "has plane 3, not one of -1 to 2"),
+        ({"gadolinium": -2}, "has gadolinium -2, not one of -1 to 1"),
     ],
 )
 def test_a_record_says_what_is_wrong_with_it(
@@ -204,7 +208,9 @@ def test_a_record_says_what_is_wrong_with_it(
     example = tf.train.Example.FromString(frames(folder, manifest, 0)[0][12:-4])
     for name, value in change.items():
         del example.features.feature[name]
-        if value is not None:
+        if isinstance(value, int):
+            example.features.feature[name].int64_list.value.append(value)
+        elif value is not None:
             example.features.feature[name].bytes_list.value.append(value)
     with pytest.raises(ValueError, match=message):
         records.decode(example.SerializeToString())
