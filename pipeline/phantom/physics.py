@@ -65,6 +65,7 @@ class TissueValues:
         t1: ms. t2: ms. t2_star: ms.
         density: Relative proton density.
         diffusivity: 1e-3 mm²/s.
+        fat_gain: Times what is in `density` of fat by nature.
     """
 
     t1: NDArray[np.float64]
@@ -72,6 +73,7 @@ class TissueValues:
     t2_star: NDArray[np.float64]
     density: NDArray[np.float64]
     diffusivity: NDArray[np.float64]
+    fat_gain: float
 
 
 def sample_tissues(rng: np.random.Generator, *, three_tesla: bool) -> TissueValues:
@@ -86,10 +88,11 @@ def sample_tissues(rng: np.random.Generator, *, three_tesla: bool) -> TissueValu
     values = _TABLE * jitter
     field = int(three_tesla)
     density = values[:, 6].copy()
-    density[FAT] *= np.exp(rng.uniform(np.log(0.4), np.log(3.0)))
+    fat_gain = float(np.exp(rng.uniform(np.log(0.4), np.log(3.0))))
+    density[FAT] *= fat_gain
     return TissueValues(
         values[:, field], values[:, 2 + field], values[:, 4 + field], density,
-        values[:, 7],
+        values[:, 7], fat_gain,
     )  # fmt: skip
 
 

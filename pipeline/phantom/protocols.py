@@ -27,6 +27,7 @@ class Protocol:
         volumetric: Isotropic 3-D voxels rather than thick slices.
         gadolinium: After contrast agent.
         three_tesla: At 3 T instead of 1.5 T.
+        fat_gain: How many times brighter fat is than its tissue values make it.
         blur_mm: Loss of sharpness (full width at half maximum) by the sequence.
         effect: What else happens to the image, by its name in `effects`.
     """
@@ -37,6 +38,7 @@ class Protocol:
     volumetric: bool
     gadolinium: bool = False
     three_tesla: bool = False
+    fat_gain: float = 1.0
     blur_mm: float = 0.0
     effect: str = ""
 
@@ -147,9 +149,16 @@ _SEALED: Final[dict[str, dict[str, Family]]] = {
 }
 """Families that no training sees: what sealed tests are made of."""
 
+COMMON_OTHER: Final = ("density", "t2-star", "diffusion")
+"""What `other` is without its variety."""
+
 
 def sample_protocol(
-    contrast: str, rng: np.random.Generator, *, sealed: bool = False
+    contrast: str,
+    rng: np.random.Generator,
+    *,
+    sealed: bool = False,
+    variety: bool = True,
 ) -> Protocol:
     """Draws a protocol of a class.
 
@@ -157,18 +166,23 @@ def sample_protocol(
         contrast: One of `pipeline.contrasts.CLASSES`.
         rng: Where the draw comes from; the same state gives the same protocol.
         sealed: From the families that no training sees.
+        variety: Without it, `other` is one of the three families in `COMMON_OTHER`.
 
     Returns:
         A protocol whose grey matter has signal 1, where it has any.
     """
     families = (_SEALED if sealed else _FAMILIES)[contrast]
+    if contrast == "other" and not variety:
+        families = {name: families[name] for name in COMMON_OTHER}
     shares = np.array([family.share for family in families.values()])
     name = str(rng.choice(list(families), p=shares / shares.sum()))
     family = families[name]
     gadolinium = bool(rng.random() < family.gadolinium)
     three_tesla = bool(rng.random() < 0.5)
     for _ in range(_TRIES):
-        signal = _sample_signal(family, rng, three_tesla, gadolinium=gadolinium)
+        signal, fat_gain = _sample_signal(
+            family, rng, three_tesla, gadolinium=gadolinium
+        )
         if _plausible(contrast, signal):
             break
     reference = signal[physics.GREY] or np.abs(signal).max()
@@ -179,6 +193,7 @@ def sample_protocol(
         volumetric=bool(rng.random() < family.volumetric),
         gadolinium=gadolinium,
         three_tesla=three_tesla,
+        fat_gain=fat_gain,
         blur_mm=float(rng.uniform(*family.blur_mm)),
         effect=str(rng.choice(list(family.effects))),
     )
@@ -190,14 +205,18 @@ _TRIES: Final = 20
 
 def _sample_signal(
     family: Family, rng: np.random.Generator, three_tesla: bool, *, gadolinium: bool
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], float]:
+    """Signed signal of each tissue, and how many times brighter fat is made in it."""
     tissues = physics.sample_tissues(rng, three_tesla=three_tesla)
     if gadolinium:
         tissues = physics.with_gadolinium(tissues, rng)
     signal = family.signal(Draw(rng, tissues, three_tesla))
+    fat_gain = tissues.fat_gain
     if rng.random() < family.fat_saturation:
-        signal[physics.FAT] *= rng.uniform(0.03, 0.4)
-    return signal
+        left = rng.uniform(0.03, 0.4)
+        signal[physics.FAT] *= left
+        fat_gain *= left
+    return signal, fat_gain
 
 
 def _plausible(contrast: str, signal: NDArray[np.float64]) -> bool:

@@ -11,6 +11,7 @@ from pipeline.labelled import NO_PLANES, UNKNOWN, Planes
 from pipeline.phantom import objects
 from pipeline.phantom.acquisition import Acquisition, acquire, sample_acquisition
 from pipeline.phantom.anatomy import Anatomy, Subject, render, sample_subject
+from pipeline.phantom.ingredients import INGREDIENTS, VARIETY, leave_out
 from pipeline.phantom.protocols import Protocol, sample_protocol
 
 _KINDS: Final = ("T1", "T1", "T2", "FLAIR", "FLAIR", "other", "other", "object")
@@ -30,17 +31,25 @@ class PhantomConfig:
         seed: Another seed gives other heads and other protocols.
         sealed: Of anatomies, protocol families and artefacts that no training sees:
             for a test that is looked at once.
+        without: Names of `ingredients.INGREDIENTS` that are left out.
     """
 
     subjects: int = 160
     seed: int = 0
     sealed: bool = False
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.subjects < 1:
             raise ValueError(f"subjects must be at least 1, got {self.subjects}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
+        unknown = [name for name in self.without if name not in INGREDIENTS]
+        if unknown:
+            raise ValueError(
+                f"{', '.join(unknown)} cannot be left out; there are "
+                f"{', '.join(INGREDIENTS)}"
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,11 +60,13 @@ class PhantomScan:
         seed: The collection's.
         index: Place in the collection; scans of a subject stand together.
         sealed: Of the kind that no training sees.
+        without: Names of `ingredients.INGREDIENTS` that are left out.
     """
 
     seed: int
     index: int
     sealed: bool = False
+    without: tuple[str, ...] = ()
 
     @property
     def split(self) -> str | None:
@@ -116,7 +127,13 @@ class PhantomScan:
             raise ValueError(f"{self.name} shows no brain, so it has no protocol")
         # No family of `other` is kept back: what it holds has no end anyway.
         sealed = self.sealed and self.kind != "other"
-        return sample_protocol(self.kind, self._rng("protocol"), sealed=sealed)
+        protocol = sample_protocol(
+            self.kind,
+            self._rng("protocol"),
+            sealed=sealed,
+            variety=VARIETY not in self.without,
+        )
+        return leave_out(protocol, self.without)
 
     def acquisition(self) -> Acquisition:
         """How this scan is taken and stored.
@@ -124,12 +141,13 @@ class PhantomScan:
         Raises:
             ValueError: It is no brain, so none was drawn.
         """
-        return sample_acquisition(
+        taken = sample_acquisition(
             self.protocol(),
             _subject(*self._head).voxel_mm,
             self._rng("acquisition"),
             sealed=self.sealed,
         )
+        return leave_out(taken, self.without)
 
     def stamp(self) -> tuple[int, int]:
         """Nothing on a disk that could change: always the same."""
@@ -146,8 +164,9 @@ class PhantomScan:
         return f"{'sealed' if self.sealed else 'phantom'}-{self.seed}"
 
     @property
-    def _head(self) -> tuple[int, int, bool]:
-        return self.seed, self.index // SCANS_PER_SUBJECT, self.sealed
+    def _head(self) -> tuple[int, int, bool, tuple[str, ...]]:
+        subject = self.index // SCANS_PER_SUBJECT
+        return self.seed, subject, self.sealed, self.without
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return _rng(self.seed, purpose, self.index)
@@ -160,17 +179,24 @@ def _rng(seed: int, purpose: str, index: int) -> np.random.Generator:
 
 
 @functools.lru_cache(maxsize=1)
-def _rendered(seed: int, subject: int, sealed: bool) -> Anatomy:
+def _rendered(
+    seed: int, subject: int, sealed: bool, without: tuple[str, ...]
+) -> Anatomy:
     """The last head, kept because its scans are read one after the other: 60 MB."""
-    return render(_subject(seed, subject, sealed))
+    return render(_subject(seed, subject, sealed, without))
 
 
 @functools.lru_cache(maxsize=1)
-def _subject(seed: int, subject: int, sealed: bool) -> Subject:
-    return sample_subject(_rng(seed, "subject", subject), sealed=sealed)
+def _subject(
+    seed: int, subject: int, sealed: bool, without: tuple[str, ...]
+) -> Subject:
+    drawn = sample_subject(_rng(seed, "subject", subject), sealed=sealed)
+    return leave_out(drawn, without)
 
 
 def phantom_scans(config: PhantomConfig) -> list[PhantomScan]:
     """Lists the scans of a collection without rendering any."""
-    count = config.subjects * SCANS_PER_SUBJECT
-    return [PhantomScan(config.seed, index, config.sealed) for index in range(count)]
+    return [
+        PhantomScan(config.seed, index, config.sealed, config.without)
+        for index in range(config.subjects * SCANS_PER_SUBJECT)
+    ]

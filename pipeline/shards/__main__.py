@@ -28,7 +28,9 @@ def _scans(config: ShardsConfig) -> Sequence[LabelledScan]:
     if config.data is not None:
         return find_scans(config.data)
     assert config.phantom is not None
-    return phantom_scans(PhantomConfig(config.phantom, config.seed, config.sealed))
+    return phantom_scans(
+        PhantomConfig(config.phantom, config.seed, config.sealed, config.without)
+    )
 
 
 def _report(manifest: Manifest, folder: Path) -> None:

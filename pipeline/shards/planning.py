@@ -32,6 +32,7 @@ class ShardsConfig:
             `data`.
         sealed: Simulate anatomies, protocol families and artefacts that no training
             sees, all for a test that is looked at once.
+        without: Ingredients of simulated scans to leave out: what are they worth?
         seed: Deals the subjects to the splits and shuffles the slices.
         validation: Share of the subjects kept for validation.
         test: Share of the subjects kept for the test.
@@ -54,6 +55,7 @@ class ShardsConfig:
     data: Path | None = None
     phantom: int | None = None
     sealed: bool = False
+    without: tuple[str, ...] = ()
     seed: int = 0
     validation: float = 0.1
     test: float = 0.1
@@ -120,7 +122,7 @@ class ShardsConfig:
 
 def _phantom_code() -> str:
     """A digest of the simulator's source: other code, other scans."""
-    sources = sorted(Path(phantom.__path__[0]).glob("*.py"))
+    sources = sorted(Path(phantom.__path__[0]).rglob("*.py"))
     return hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()
 
 
