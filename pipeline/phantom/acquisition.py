@@ -19,6 +19,9 @@ _PERMUTATIONS: Final[list[tuple[int, int, int]]] = [
 ]
 
 
+_LEAST_SIDE: Final = 24
+"""Voxels that a crop leaves of every side, so that there is something to see."""
+
 _MARGINS: Final = ((0.0, 0.25), (-0.15, 0.0), (-0.6, -0.15))
 
 
@@ -264,6 +267,8 @@ def store(
     """Field of view, axis order and number type: what ends up in the file."""
     for axis, share in enumerate(acquisition.margin):
         border = round(abs(share) * image.shape[axis])
+        if share < 0:
+            border = min(border, max(0, image.shape[axis] - _LEAST_SIDE))
         if axis == acquisition.axis or not border:
             continue
         if share > 0:

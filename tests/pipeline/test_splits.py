@@ -174,7 +174,13 @@ def test_scans_with_and_without_a_split_cannot_be_mixed() -> None:
 
 def test_splits_without_a_training_split_are_refused() -> None:
     with pytest.raises(ValueError, match="no scan is in the split 'train'"):
-        split_scans(scans_of(3, "test"), SplitConfig())
+        split_scans(scans_of(3, "validation"), SplitConfig())
+
+
+def test_test_scans_alone_are_a_test() -> None:
+    scans = scans_of(3, "test")
+    splits = split_scans(scans, SplitConfig())
+    assert splits == {"train": [], "validation": [], "test": scans}
 
 
 @pytest.mark.parametrize("shares", [(-0.1, 0.1), (0.5, 0.5), (0.1, 1.0)])

@@ -28,12 +28,15 @@ def acquisition(**changes: object) -> Acquisition:
         gap=0,
         blur=0.0,
         bias=np.zeros((4, 4, 4), np.float32),
+        texture=np.zeros((20, 24, 24), np.float32),
         noise=0.0,
         clean_background=False,
         stripped="",
         gamma=1.0,
         shading=np.zeros(512, np.float32),
         margin=(0.0, 0.0, 0.0),
+        artefact="",
+        resampled=False,
         permutation=(0, 1, 2),
         flips=(False, False, False),
         peak=0,
@@ -73,7 +76,7 @@ def test_noise_in_air_is_rayleigh_and_on_signal_normal() -> None:
     assert bright.std() == pytest.approx(0.1, rel=0.02)
 
 
-def test_noise_never_repeats_within_a_scan_nor_between_scans() -> None:
+def test_noise_does_not_repeat_within_a_scan_nor_between_scans() -> None:
     flat = np.full((180, 180, 180), 2, np.float32)
     first, second = (
         receive(flat, acquisition(noise=0.1, noise_seed=seed)).ravel() - 2
@@ -140,11 +143,35 @@ def test_stripping_removes_what_it_says(stripped: str, left: set[str]) -> None:
 
 
 def test_a_margin_adds_air_or_cuts_the_field_of_view() -> None:
-    image = np.ones((20, 20, 20), np.float32)
+    image = np.ones((40, 40, 40), np.float32)
     wide = store(image, [1, 1, 1], acquisition(margin=(0.2, 0, 0)))
-    tight = store(image, [1, 1, 1], acquisition(margin=(-0.1, 0, 0)))
-    assert wide.voxels.shape == (24, 20, 20)
-    assert tight.voxels.shape == (16, 20, 20)
+    tight = store(image, [1, 1, 1], acquisition(margin=(-0.2, 0, 0)))
+    assert wide.voxels.shape == (48, 40, 40)
+    assert tight.voxels.shape == (32, 40, 40)
+
+
+def test_a_crop_leaves_something_to_see() -> None:
+    small = store(
+        np.ones((30, 20, 40), np.float32),
+        [1, 1, 1],
+        acquisition(axis=2, margin=(-0.6, -0.6, 0)),
+    )
+    assert small.voxels.shape == (24, 20, 40)
+
+
+def test_interpolated_slices_have_small_voxels_and_the_same_ends() -> None:
+    codes = np.full((20, 20, 12), template.AIR)
+    codes[:, :, :6] = template.EYE
+    scan = acquire(
+        anatomy(codes), shining(eye=2.0), acquisition(thickness=3, resampled=True)
+    )
+    assert scan.spacing == (1.5, 1.5, 1.5)
+    assert scan.voxels.shape == (20, 20, 12)
+    np.testing.assert_allclose(scan.voxels[..., 0], 2, rtol=1e-5)
+    np.testing.assert_allclose(scan.voxels[..., -1], 0, atol=1e-6)
+    middle = scan.voxels[10, 10]
+    assert np.all(np.diff(middle) <= 1e-6)
+    assert len(np.unique(middle.round(3))) > 3  # blended, not repeated
 
 
 def test_axes_are_stored_in_their_order_with_their_spacing() -> None:

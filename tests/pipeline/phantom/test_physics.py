@@ -11,7 +11,9 @@ def tissues(*, three_tesla: bool = True, seed: int = 0) -> physics.TissueValues:
 
 def test_spin_echo_matches_the_equation_worked_by_hand() -> None:
     one = np.array([1000.0])
-    values = physics.TissueValues(one, one / 10, one / 20, np.array([0.8]), one)
+    values = physics.TissueValues(
+        one, one / 10, one / 20, np.array([0.8]), one, fat_gain=1.0
+    )
     # 0.8 * (1 - e^-0.5) * e^-0.2
     assert physics.spin_echo(values, tr=500, te=20) == pytest.approx(0.25772, abs=1e-5)
 

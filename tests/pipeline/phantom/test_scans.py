@@ -111,3 +111,44 @@ def test_what_is_no_brain_has_no_protocol() -> None:
 def test_a_senseless_collection_is_refused(subjects: int, seed: int) -> None:
     with pytest.raises(ValueError, match="must"):
         PhantomConfig(subjects, seed)
+
+
+def test_sealed_scans_are_of_families_and_artefacts_that_no_training_sees() -> None:
+    def sources(*, sealed: bool) -> set[str]:
+        scans = phantom_scans(PhantomConfig(40, 1, sealed=sealed))
+        return {scan.source for scan in scans if scan.kind in ("T1", "T2", "FLAIR")}
+
+    def parts(found: set[str]) -> tuple[set[str], set[str]]:
+        split = [source.split("/") for source in found]
+        return {f"{s[1]}/{s[2]}" for s in split}, {s[4] for s in split if len(s) > 4}
+
+    families, artefacts = parts(sources(sealed=False))
+    other_families, other_artefacts = parts(sources(sealed=True))
+    assert not families & other_families
+    assert artefacts
+    assert other_artefacts
+    assert not artefacts & other_artefacts
+
+
+def test_sealed_scans_are_all_for_the_test() -> None:
+    assert {scan.split for scan in phantom_scans(PhantomConfig(1, sealed=True))} == {
+        "test"
+    }
+    assert PhantomScan(0, 0).split is None
+
+
+def test_a_sealed_head_is_another_one_than_the_plain_one_of_its_number() -> None:
+    plain, sealed = PhantomScan(3, 0), PhantomScan(3, 0, sealed=True)
+    assert plain.subject != sealed.subject
+    assert plain.name != sealed.name
+
+
+def test_the_source_tells_field_strength_and_artefact() -> None:
+    scan = next(
+        scan
+        for scan in phantom_scans(PhantomConfig(20, 5))
+        if scan.kind == "T1" and scan.acquisition().artefact
+    )
+    field = "3T" if scan.protocol().three_tesla else "1.5T"
+    artefact = scan.acquisition().artefact
+    assert scan.source == f"phantom/{scan.protocol().family}/{field}/{artefact}"
