@@ -18,7 +18,7 @@ class Draw:
     three_tesla: bool
 
     def uniform(self, low: float, high: float) -> float:
-        """One number between two limits."""
+        """A number between two."""
         return float(self.rng.uniform(low, high))
 
     def flowing(

@@ -56,13 +56,14 @@ def rician(rng: np.random.Generator, image: Volume, sigma: float) -> Volume:
 
 def blocks(image: Volume, factor: int) -> Volume:
     """Means over cubes of `factor` voxels: a coarser grid; the rest is cut off."""
-    sides = [side // factor for side in image.shape]
-    for axis, side in enumerate(sides):
-        image = np.moveaxis(image, axis, 0)[: side * factor]
-        image = sum(image[start::factor] for start in range(factor)) / np.float32(
-            factor
-        )
-        image = np.moveaxis(image, 0, axis)
+    for axis in range(image.ndim):
+        lined = np.moveaxis(image, axis, 0)
+        side = len(lined) // factor * factor
+        total = lined[0:side:factor].copy()
+        for start in range(1, factor):
+            total += lined[start:side:factor]
+        image = np.moveaxis(total, 0, axis)
+    image = image / np.float32(factor**image.ndim)
     return np.ascontiguousarray(image, np.float32)
 
 

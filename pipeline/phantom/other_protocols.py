@@ -221,7 +221,7 @@ def _emission(draw: Draw) -> _Signal:
     return signal
 
 
-_PLANAR: Final = (0.0, 3.0)
+_PLANAR: Final = (0.0, 2.5)
 """Loss of sharpness (mm) of echo-planar images beyond their coarse voxels."""
 
 OTHER_FAMILIES: Final[dict[str, Family]] = {

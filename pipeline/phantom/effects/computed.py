@@ -32,7 +32,7 @@ def mask(image: Volume, rng: np.random.Generator) -> Volume:
 
 
 def probability(image: Volume, rng: np.random.Generator) -> Volume:
-    """How much of one tissue each voxel holds; its signal is 1 (grey) or 1.5 (white)."""
+    """How much of a tissue each voxel holds; its signal is 1 (grey) or 1.5 (white)."""
     magnitude = np.abs(image)
     if rng.random() < 0.6:
         return (1 - 2 * np.abs(magnitude - 1)).clip(0, 1)

@@ -9,8 +9,8 @@ from pipeline.phantom.fields import Volume
 _GREY_HOUNSFIELD = 1037.0
 """Attenuation of grey matter, water 1000 and air 0."""
 
-_WINDOWS = {"brain": (38, 85), "soft": (45, 350), "bone": (500, 2200), "wide": (0, 0)}
-"""Centre and width (Hounsfield units); `wide` is everything, as stored in files."""
+_WINDOWS = {"brain": (38, 85), "soft": (45, 350), "bone": (500, 2200)}
+"""Centre and width (Hounsfield units) that a viewer shows."""
 
 
 def tomography(image: Volume, rng: np.random.Generator) -> Volume:
@@ -19,11 +19,24 @@ def tomography(image: Volume, rng: np.random.Generator) -> Volume:
     if rng.random() < 0.7:
         _add_headrest(density, rng)
     density += np.float32(rng.uniform(1.5, 12)) * fields.white(rng, image.shape)
-    centre, width = _WINDOWS[str(rng.choice(list(_WINDOWS), p=[0.4, 0.2, 0.15, 0.25]))]
-    if not width:
-        return density.clip(0, 4095) / 1000
-    width *= float(rng.uniform(0.85, 1.3))
-    return ((density - 1000 - centre + width / 2) / width).clip(0, 1)
+    window = str(rng.choice([*_WINDOWS, "stored"], p=[0.4, 0.2, 0.15, 0.25]))
+    if window == "stored":
+        return _stored(density, rng)
+    centre, width = _WINDOWS[window]
+    low = np.float32(1000 + centre - width / 2)
+    shown = (density - low) / np.float32(width * rng.uniform(0.85, 1.3))
+    return np.asarray(shown.clip(0, 1), np.float32)
+
+
+def _stored(density: Volume, rng: np.random.Generator) -> Volume:
+    """All values as in files; some makers store less than air outside a circle."""
+    stored = density.clip(0, 4095) / np.float32(1000)
+    if rng.random() < 0.5:
+        stored += np.float32(rng.uniform(0.5, 1.0))
+        x, y, _ = millimetres(stored.shape)
+        radius = rng.uniform(1.0, 1.15) * 118
+        stored *= (x[:, None] ** 2 + (y[None, :] + 8) ** 2 < radius**2)[:, :, None]
+    return np.asarray(stored, np.float32)
 
 
 def _add_headrest(density: Volume, rng: np.random.Generator) -> None:

@@ -56,7 +56,7 @@ def projection(image: Volume, rng: np.random.Generator) -> Volume:
     flow = _tree(image.shape, rng, rng.uniform(7, 13), rng.uniform(0.005, 0.02))
     flow *= tissue > 0.02
     bright = np.moveaxis(tissue + np.float32(rng.uniform(1, 3)) * flow, 2, 0).copy()
-    for shift in (1, 2, 4, 8):
+    for shift in (1, 2, 4):
         bright = np.maximum(bright[:-shift], bright[shift:])
     return np.moveaxis(bright, 0, 2)
 

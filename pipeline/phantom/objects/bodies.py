@@ -140,8 +140,8 @@ def _abdomen(canvas: Canvas, signal: _Signal, rng: np.random.Generator) -> None:
         )  # fmt: skip
     _vertebra(canvas, signal, rng, -0.45 * depth)
     blood = rng.choice([0.1, 1.0]) * signal[physics.MUCOSA]
-    for where in (-0.12, 0.1):
-        canvas.solid((where, -0.12 * depth, 0), (0.06, 0.06, _ALONG), blood)
+    for x in (-0.12, 0.1):
+        canvas.solid((x, -0.12 * depth, 0), (0.06, 0.06, _ALONG), blood)
 
 
 def _chest(canvas: Canvas, signal: _Signal, rng: np.random.Generator) -> None:

@@ -1,6 +1,7 @@
 """Quality-assurance phantoms and fruit."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.phantom import fields
 from pipeline.phantom.fields import Volume
@@ -43,7 +44,7 @@ def resolution(rng: np.random.Generator) -> tuple[Volume, list[float]]:
 
 def fruit(rng: np.random.Generator) -> tuple[Volume, list[float]]:
     """Skin, flesh, segments, core and seeds."""
-    sides = (96, 96, 72)
+    sides = (88, 88, 56)
     canvas = Canvas(rng, sides, float(rng.uniform(6, 20)))
     middle, size = rng.uniform(-0.15, 0.15, 3), rng.uniform(0.5, 0.85, 3)
     values = rng.uniform(0.05, 1, int(rng.integers(2, 5)))
@@ -56,13 +57,14 @@ def fruit(rng: np.random.Generator) -> tuple[Volume, list[float]]:
         walls = np.abs(np.sin(segments * np.arctan2(y, x))) < 0.15
         canvas.image[walls & (canvas.image == values[-1])] *= rng.uniform(0.2, 1.6)
     seeds = fields.smooth(rng, sides, 3.5) > rng.uniform(1.6, 2.6)
-    canvas.solid(middle, size * 0.5, 0, wobble=0, where=seeds)
+    shine = rng.choice([0.0, rng.uniform(1.5, 5)])
+    canvas.solid(middle, size * 0.5, shine, wobble=0, where=seeds)
     return canvas.image, [float(rng.uniform(1, 2.4))] * 3
 
 
-def _filled(rng: np.random.Generator) -> tuple[Canvas, Volume]:
+def _filled(rng: np.random.Generator) -> tuple[Canvas, NDArray[np.bool_]]:
     """A body of fluid that fills 30 to 100 % of the field of view, and where it is."""
-    sides = (int(rng.integers(64, 128)), int(rng.integers(64, 128)), 64)
+    sides = (int(rng.integers(64, 128)), int(rng.integers(64, 128)), 48)
     canvas = Canvas(rng, sides, 12)
     size = rng.uniform(0.35, 1.0)
     radii = size * rng.uniform(0.85, 1.0, 3)

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.phantom import fields
 from pipeline.phantom.fields import Volume
+
+Numbers = Sequence[float] | NDArray[np.floating]
 
 Maker = Callable[[np.random.Generator], tuple[Volume, list[float]]]
 """Draws an image, (i, j, k) float32 and not negative, and its spacing in mm."""
@@ -38,13 +41,13 @@ class Canvas:
 
     def solid(
         self,
-        centre: Sequence[float],
-        radii: Sequence[float],
+        centre: Numbers,
+        radii: Numbers,
         value: float,
         *,
         wobble: float = 0.1,
         power: float = 2.0,
-        where: Volume | None = None,
+        where: NDArray[np.bool_] | None = None,
     ) -> None:
         """Paints an ellipsoid (power 2) to a box (power 20).
 
@@ -70,14 +73,14 @@ class Canvas:
         )
         inside = distance + np.float32(wobble) * self.wobble[place] < 1
         if where is not None:
-            inside &= where[place].astype(bool)
+            inside &= where[place]
         self.image[place][inside] = value
 
     def shell(
         self,
-        centre: Sequence[float],
-        radii: Sequence[float],
-        values: Sequence[float],
+        centre: Numbers,
+        radii: Numbers,
+        values: Numbers,
         *,
         thickness: float,
         wobble: float = 0.05,

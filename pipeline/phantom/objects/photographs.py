@@ -48,8 +48,8 @@ def _frames(
 def _dead_leaves(rng: np.random.Generator) -> _Picture:
     canvas = Image.new("F", (_SIDE, _SIDE), float(rng.uniform(0, 1)))
     pen = ImageDraw.Draw(canvas)
-    for _ in range(int(rng.integers(6, 90))):
-        size = min(4 / rng.uniform(0.02, 1) ** 0.9, 110)
+    for _ in range(int(rng.integers(20, 220))):
+        size = min(4 / rng.uniform(0.02, 1), 110)
         tone = float(rng.beta(0.8, 0.8))
         _shape(pen, rng, rng.uniform(0, _SIDE, 2), size, tone)
     picture = np.asarray(canvas, np.float32)

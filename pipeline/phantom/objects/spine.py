@@ -44,6 +44,9 @@ def spine(rng: np.random.Generator) -> tuple[Volume, list[float]]:
         )  # fmt: skip
     grain = fields.smooth(rng, canvas.image.shape, 2.5)
     image = canvas.image * (1 + np.float32(rng.uniform(0, 0.12)) * grain)
+    if rng.random() < 0.3:  # a small field of view
+        start, length = int(rng.integers(0, 64)), int(rng.integers(36, 64))
+        image = image[start : start + length, 14:72]
     side = float(rng.uniform(0.8, 2.2))
     return image, [side, side, float(rng.uniform(2.5, 4.5))]
 

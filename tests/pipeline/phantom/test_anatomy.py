@@ -96,10 +96,10 @@ def test_spline_weights_blend_and_never_create() -> None:
 
 def test_every_kind_of_object_is_drawn_and_shows_something() -> None:
     kinds = {}
-    for seed in range(60):
+    for seed in range(300):
         kind = objects.sample_kind(np.random.default_rng(seed))
         kinds.setdefault(kind, seed)
-    assert len(kinds) == 6
+    assert len(kinds) == 14
     for seed in kinds.values():
         scan = objects.sample_object(np.random.default_rng(seed))
         assert scan.voxels.std() > 0

@@ -31,7 +31,7 @@ def test_contrasts_look_as_radiologists_know_them(seed: int) -> None:
 
 def test_all_families_of_a_class_are_drawn() -> None:
     rng = np.random.default_rng(0)
-    families = {sample_protocol("other", rng).family for _ in range(600)}
+    families = {sample_protocol("other", rng).family for _ in range(1000)}
     assert families >= {f"other/{n}" for n in ("density", "t2-star", "diffusion")}
     assert len(families) == 24
 
