@@ -42,7 +42,9 @@ def share_steps(
             f"--batch-size {config.batch_size} cannot be shared by {devices.replicas} "
             "devices; make it a multiple of their number"
         )
-    step = StepConfig(config.augment, share, config.accumulate, config.seed)
+    step = StepConfig(
+        config.augment, share, config.accumulate, config.seed, config.heads_weight
+    )
     return step, steps_per_epoch(manifest, share, devices.replicas)
 
 

@@ -61,7 +61,8 @@ class Run:
 
     Attributes:
         path: The run's folder.
-        model: Maps (batch, 150, 150, 1) float32 in [0, 1] to (batch, classes) logits.
+        model: Maps (batch, 150, 150, 1) float32 in [0, 1] to a dictionary of logits,
+            as `pipeline.model.build` says.
         classes: Names of the outputs, in their order.
         calibration: Fitted on validation volumes.
         manifest_sha256: Digest of the manifest of the shards it was trained on.

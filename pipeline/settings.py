@@ -27,6 +27,8 @@ class TrainConfig:
             batch need not fit into the devices at once.
         learning_rate: Peak of a cosine schedule.
         weight_decay: Of AdamW.
+        heads_weight: What the losses of plane and gadolinium count, against 1 for
+            that of the class; without `--hyper.heads` it says nothing.
         seed: Fixes weights, order and augmentation.
         checkpoint_seconds: Time between two checkpoints within an epoch: what a
             `kill -9` costs at most. A checkpoint takes milliseconds.
@@ -48,6 +50,7 @@ class TrainConfig:
     accumulate: int = 1
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
+    heads_weight: float = 0.1
     seed: int = 0
     checkpoint_seconds: float = 30.0
     restart: bool = False
@@ -66,10 +69,11 @@ class TrainConfig:
         for name in ("learning_rate", "checkpoint_seconds"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(
-                f"weight_decay must not be negative, got {self.weight_decay}"
-            )
+        for name in ("weight_decay", "heads_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} must not be negative, got {getattr(self, name)}"
+                )
 
     def identity(self, manifest: Manifest, devices: Devices) -> dict[str, Any]:
         """What the result of a training depends on."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 from pipeline import augment
 from pipeline.augment import Augmentation, AugmentConfig
 from pipeline.devices import Devices
+from pipeline.losses import losses, truths_of
 from pipeline.scoring import normalise
 
 WARM_UP: Final = 0.05
@@ -20,10 +21,10 @@ Batch: TypeAlias = Mapping[str, tf.Tensor]
 
 TrainStep: TypeAlias = Callable[[Batch, tf.Tensor, tf.Tensor], tf.Tensor]
 """(batch, number of the step, 1 where this host was told to stop) to (3,) float32:
-loss, share of right answers, share of hosts that were told to stop."""
+loss of the class, share of right answers, share of hosts that were told to stop."""
 
 ValidationStep: TypeAlias = Callable[[Batch], tf.Tensor]
-"""A batch to (3,) float32: summed loss, right answers, slices."""
+"""A batch to (3,) float32: summed loss of the class, right answers, slices."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,12 +37,15 @@ class StepConfig:
         pieces: The gradient is added up over so many parts of that batch, one after
             the other, so that a batch need not fit into the device at once.
         seed: With the number of the step, what everything random is drawn from.
+        heads_weight: What the losses of plane and gadolinium count, against 1 for
+            that of the class.
     """
 
     augment: AugmentConfig
     slices: int
     pieces: int = 1
     seed: int = 0
+    heads_weight: float = 0.1
 
     def __post_init__(self) -> None:
         if self.pieces < 1 or self.slices % self.pieces:
@@ -103,18 +107,18 @@ def compile_train_step(
     the step and that of the device: a step can be repeated, on whichever device.
 
     Args:
-        model: Maps (slices, 150, 150, 1) float32 in [0, 1] to logits.
+        model: Of `pipeline.model`, or one that answers as it does.
         optimizer: Built for the model.
         devices: What the step runs on.
         config: The rest.
     """
     gradient = tf.function(
-        lambda image, label, drawn: _gradient(
-            model, optimizer, config.pieces, image, label, drawn, xla=devices.xla
+        lambda image, truth, drawn: _gradient(
+            model, optimizer, config, image, truth, drawn, xla=devices.xla
         ),
         jit_compile=devices.xla,
     )
-    dropouts = _dropouts(model)
+    dropouts, truths = _dropouts(model), truths_of(model)
     sums = [v for v in model.non_trainable_variables if v.dtype == "float32"]
 
     def on_device(batch: Batch, number: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
@@ -124,7 +128,8 @@ def compile_train_step(
             drawn = tf.random.fold_in(seeds[1], index)
             dropout.state.assign(tf.bitcast(drawn, tf.uint32))
         drawn = augment.sample(config.augment, config.slices, seeds[0])
-        gradients, loss, right = gradient(batch["image"], batch["label"], drawn)
+        truth = {name: batch[name] for name in truths}
+        gradients, loss, right = gradient(batch["image"], truth, drawn)
         if devices.replicas > 1:
             gradients = [each / devices.replicas for each in gradients]
             if devices.precision == "mixed_float16":
@@ -149,19 +154,19 @@ def compile_validation_step(model: keras.Model, devices: Devices) -> ValidationS
     """Compiles the step that adds up what validation counts.
 
     Args:
-        model: Maps (slices, 150, 150, 1) float32 in [0, 1] to logits.
+        model: Of `pipeline.model`, or one that answers as it does.
         devices: What the step runs on.
     """
 
     @tf.function(jit_compile=devices.xla)
     def count(batch: Batch) -> tf.Tensor:
-        logits = tf.cast(model(normalise(batch["image"]), training=False), tf.float32)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], logits)
+        logits = model(normalise(batch["image"]), training=False)["logits"]
+        loss = losses({"logits": logits}, batch)["label"]
         right = tf.cast(tf.argmax(logits, 1) == batch["label"], tf.float32)
         weight = batch["weight"]
         return tf.stack(
             [
-                tf.reduce_sum(weight * losses),
+                tf.reduce_sum(weight * loss),
                 tf.reduce_sum(weight * right),
                 tf.reduce_sum(weight),
             ]
@@ -178,28 +183,38 @@ def compile_validation_step(model: keras.Model, devices: Devices) -> ValidationS
 def _gradient(
     model: keras.Model,
     optimizer: keras.Optimizer,
-    pieces: int,
+    config: StepConfig,
     image: tf.Tensor,
-    label: tf.Tensor,
+    truth: Batch,
     drawn: Augmentation,
     *,
     xla: bool,
 ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-    """Mean gradients of a device's batch, its loss and its share of right answers."""
+    """Mean gradients of a device's batch, its loss and its share of right answers.
+
+    Of the heads, too, the mean over all slices counts, unknown ones included: the
+    gradient is the same in whatever parts it is added up.
+    """
     slices = augment.apply(normalise(image), drawn, xla=xla)
+    pieces = config.pieces
+    parts = {name: tf.split(values, pieces) for name, values in truth.items()}
     total: list[tf.Tensor] = []
     counts = []
-    for some, truth in zip(
-        tf.split(slices, pieces), tf.split(label, pieces), strict=True
-    ):
+    for number, some in enumerate(tf.split(slices, pieces)):
+        known = {name: values[number] for name, values in parts.items()}
         with tf.GradientTape() as tape:
-            logits = tf.cast(model(some, training=True), tf.float32)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits)
-            loss = tf.reduce_mean(losses)
-            scaled = optimizer.scale_loss(loss / pieces)
+            outputs = model(some, training=True)
+            means = {
+                name: tf.reduce_mean(each)
+                for name, each in losses(outputs, known).items()
+            }
+            loss = means.pop("label")
+            whole = tf.add_n([loss, *(config.heads_weight * m for m in means.values())])
+            scaled = optimizer.scale_loss(whole / pieces)
         found = tape.gradient(scaled, model.trainable_variables)
         total = [a + b for a, b in zip(total, found, strict=True)] if total else found
-        right = tf.cast(tf.argmax(logits, axis=1) == truth, tf.float32)
+        said = tf.argmax(outputs["logits"], axis=1)
+        right = tf.cast(said == known["label"], tf.float32)
         counts.append(tf.stack([loss, tf.reduce_mean(right)]))
     loss, right = tf.unstack(tf.add_n(counts) / pieces)
     return total, loss, right

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mri_contrast.slices import SIZE
 from pipeline.runs import Run
-from pipeline.scoring import normalise
+from pipeline.scoring import normalise, said
 from serving.images import read_images
 
 SLICES: Final = "slices_v1"
@@ -50,18 +50,38 @@ def signatures(run: Run) -> dict[str, Signature]:
     }
 
 
-def _log_probabilities(run: Run, slices: tf.Tensor) -> tf.Tensor:
-    """Returns (n, classes) float32 calibrated log-probabilities of uint8 slices."""
-    logits = tf.cast(run.model(normalise(slices), training=False), tf.float32)
+def named_outputs(run: Run, outputs: Outputs) -> Outputs:
+    """What the network says of each slice, named as the contract has it.
+
+    Args:
+        run: Gives class names and temperature.
+        outputs: Of the network.
+
+    Returns:
+        (n,) float32 each: the calibrated log-probability of every class and, where the
+        network has heads, `aux_gadolinium`, the probability of contrast agent given
+        that it is a T1, and `aux_plane`, index of the likeliest plane.
+    """
+    logs = _log_probabilities(run, outputs)
+    named = {name: logs[:, column] for column, name in enumerate(run.classes)}
+    heads = said(outputs)
+    if "said_gadolinium" in heads:
+        named["aux_gadolinium"] = heads["said_gadolinium"]
+    if "said_planes" in heads:
+        named["aux_plane"] = tf.cast(heads["said_planes"], tf.float32)
+    return named
+
+
+def _log_probabilities(run: Run, outputs: Outputs) -> tf.Tensor:
+    """(n, classes) float32 calibrated log-probabilities of the network's outputs."""
+    logits = tf.cast(outputs["logits"], tf.float32)
     return tf.nn.log_softmax(logits / run.calibration.temperature)
 
 
-def _named(run: Run, log_probabilities: tf.Tensor) -> Outputs:
-    """Names the columns by class and adds the constants of the volume's verdict."""
-    count = tf.shape(log_probabilities)[:1]
-    named = {
-        name: log_probabilities[:, column] for column, name in enumerate(run.classes)
-    }
+def _answer(run: Run, slices: tf.Tensor) -> Outputs:
+    """What is said of (n, 150, 150) uint8 slices, with the constants of a verdict."""
+    named = named_outputs(run, run.model(normalise(slices), training=False))
+    count = tf.shape(slices)[:1]
     return named | {
         "aux_rho": tf.fill(count, tf.constant(run.calibration.rho, tf.float32)),
         "aux_accept": tf.fill(count, tf.constant(run.calibration.accept, tf.float32)),
@@ -70,8 +90,7 @@ def _named(run: Run, log_probabilities: tf.Tensor) -> Outputs:
 
 def _slices(run: Run) -> Callable[[tf.Tensor], Outputs]:
     def slices_v1(slices: tf.Tensor) -> Outputs:
-        slices = tf.ensure_shape(slices, (None, SIZE, SIZE))
-        return _named(run, _log_probabilities(run, slices))
+        return _answer(run, tf.ensure_shape(slices, (None, SIZE, SIZE)))
 
     return slices_v1
 
@@ -79,7 +98,7 @@ def _slices(run: Run) -> Callable[[tf.Tensor], Outputs]:
 def _encoded(run: Run) -> Callable[[tf.Tensor], Outputs]:
     def encoded(images: tf.Tensor) -> Outputs:
         slices, errors = read_images(tf.ensure_shape(images, (None,)))
-        return _named(run, _log_probabilities(run, slices)) | {"error": errors}
+        return _answer(run, slices) | {"error": errors}
 
     return encoded
 
@@ -94,7 +113,8 @@ def _classify(run: Run) -> Callable[[tf.Tensor], Outputs]:
         bad = tf.boolean_mask(errors, tf.not_equal(errors, ""))
         check = tf.debugging.Assert(tf.equal(tf.size(bad), 0), [bad])
         with tf.control_dependencies([check]):
-            scores = tf.exp(_log_probabilities(run, slices))
+            outputs = run.model(normalise(slices), training=False)
+            scores = tf.exp(_log_probabilities(run, outputs))
         names = tf.constant(run.classes)[tf.newaxis]
         return {"classes": tf.tile(names, [tf.shape(scores)[0], 1]), "scores": scores}
 
@@ -107,9 +127,10 @@ def _explain(model: keras.Model) -> Callable[[tf.Tensor], Outputs]:
     Activation times gradient, summed over the channels of the last feature map. For
     global average pooling and a dense layer it equals the class activation map.
     """
-    last_map = _last_map(model.outputs[0])
+    logits = model.output["logits"]
+    last_map = _last_map(logits)
     body = keras.Model(model.inputs[0], last_map)
-    head = keras.Model(last_map, model.outputs[0])
+    head = keras.Model(last_map, logits)
 
     def explain(slices: tf.Tensor) -> Outputs:
         slices = tf.ensure_shape(slices, (None, SIZE, SIZE))

@@ -216,11 +216,15 @@ def _predict(request: Any, response: Any) -> Any:
         contrast: [float(np.log(share))] * count for contrast, share in LIKELY.items()
     }
     values["aux_rho"], values["aux_accept"] = [1.0] * count, [0.9] * count
-    values["aux_gadolinium"] = [0.5] * count
+    values["aux_gadolinium"] = np.linspace(0.6, 1, count).tolist()
     if name == "nan":
         values["T1"][0] = float("nan")
     if name == "short":
         values["T1"].pop()
+    if name == "percent":
+        values["aux_gadolinium"][0] = 80.0
+    if name == "headless":
+        del values["aux_gadolinium"]
     if name == "bare":
         del values["aux_rho"]
     for key, numbers in values.items():

@@ -17,7 +17,7 @@ from mri_contrast.cli import main
 
 FIELDS = [
     *("file", "part", "contrast", "probability", "probabilities"),
-    *("slices", "model_version", "error"),
+    *("slices", "model_version", "gadolinium", "error"),
 ]
 
 
@@ -58,7 +58,17 @@ def test_json_has_every_field_and_a_bad_file_does_not_stop_the_rest(
     assert good["probability"] == pytest.approx(0.96)
     assert sum(good["probabilities"].values()) == pytest.approx(1)
     assert (good["part"], good["error"], good["model_version"]) == (None, None, 7)
+    assert good["gadolinium"] == pytest.approx(0.8)
     assert err.splitlines() == [f"mri-contrast: {garbage}: {bad['error']}"]
+
+
+def test_gadolinium_is_told_of_t1_alone(
+    server: str, scan: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["identify", scan, "--server", server, "--json", "--accept", "0.99"]
+    assert main(arguments) == 0
+    unsure = json.loads(capsys.readouterr().out)
+    assert (unsure["contrast"], unsure["gadolinium"]) == ("unsure", None)
 
 
 def test_csv_can_be_read_back(

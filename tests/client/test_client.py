@@ -30,6 +30,14 @@ def test_a_scan_gets_its_contrast_and_probabilities(
     assert answer.slices == len(cut(mri_contrast.read_scan(path)))
     assert answer.model_version == 7
     assert answer.part is None
+    assert answer.gadolinium == pytest.approx(0.8)
+
+
+def test_a_model_without_that_head_tells_nothing_of_gadolinium(
+    server: str, volume: np.ndarray
+) -> None:
+    with Client(server, model="headless") as client:
+        assert client.identify(volume).gadolinium is None
 
 
 def test_path_bytes_file_and_array_give_the_same_answer(
@@ -133,6 +141,7 @@ def test_a_wrong_address_says_what_to_check(volume: np.ndarray) -> None:
         ("nan", mri_contrast.RejectedByServer, "makes no sense.*NaN"),
         ("short", mri_contrast.RejectedByServer, "makes no sense.*shapes"),
         ("bare", mri_contrast.RejectedByServer, "no output 'aux_rho'"),
+        ("percent", mri_contrast.RejectedByServer, "'aux_gadolinium'.*no probability"),
     ],
 )
 def test_what_the_server_cannot_do_has_a_type_and_an_advice(

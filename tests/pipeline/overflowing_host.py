@@ -32,6 +32,8 @@ def main() -> None:
     batch = {
         "image": tf.constant(noise if devices.worker == 0 else black, tf.uint8),
         "label": tf.constant([0, 1, 2, 3], tf.int64),
+        "plane": tf.constant([0, 1, 2, -1], tf.int64),
+        "gadolinium": tf.constant([1, -1, -1, -1], tf.int64),
     }
     for number in range(4):
         step(devices.together([batch]), tf.constant(number), tf.constant(0.0)).numpy()

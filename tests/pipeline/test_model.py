@@ -6,18 +6,36 @@ from pipeline.contrasts import CLASSES
 from pipeline.model import HyperParameters, build
 
 
-def test_slices_become_one_logit_a_class() -> None:
+def test_slices_become_logits_of_class_plane_and_gadolinium() -> None:
     model = build(HyperParameters())
-    logits = model(np.zeros((2, 150, 150, 1), np.float32), training=False)
-    assert logits.shape == (2, len(CLASSES))
+    outputs = model(np.zeros((2, 150, 150, 1), np.float32), training=False)
+    shapes = {name: tuple(values.shape) for name, values in outputs.items()}
+    assert shapes == {
+        "logits": (2, len(CLASSES)),
+        "plane": (2, 3),
+        "gadolinium": (2, 1),
+    }
+
+
+def test_without_heads_the_class_alone_is_told_and_by_the_same_first_weights() -> None:
+    slices = np.random.default_rng(0).random((2, 150, 150, 1)).astype(np.float32)
+    with_heads, without = (
+        build(HyperParameters(heads=heads)) for heads in (True, False)
+    )
+    assert set(without(slices)) == {"logits"}
+    np.testing.assert_array_equal(
+        with_heads(slices)["logits"], without(slices)["logits"]
+    )
+    assert with_heads.count_params() < 1.04 * without.count_params()
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
     first, again, other = (build(HyperParameters(), seed=seed) for seed in (1, 1, 2))
     slices = np.random.default_rng(0).random((2, 150, 150, 1)).astype(np.float32)
-    answers = [model(slices, training=False).numpy() for model in (first, again, other)]
-    np.testing.assert_array_equal(answers[0], answers[1])
-    assert (answers[0] != answers[2]).any()
+    answers = [model(slices, training=False) for model in (first, again, other)]
+    for name in ("logits", "plane", "gadolinium"):
+        np.testing.assert_array_equal(answers[0][name], answers[1][name])
+        assert (answers[0][name] != answers[2][name]).numpy().any()
 
 
 def test_dropouts_are_the_only_random_layers() -> None:

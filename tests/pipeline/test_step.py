@@ -27,16 +27,24 @@ def batch(count: int = 8) -> Batch:
     return {
         "image": tf.constant(draw.integers(0, 256, (count, 150, 150)), tf.uint8),
         "label": tf.constant(draw.integers(0, 4, count), tf.int64),
+        "plane": tf.constant(draw.integers(-1, 3, count), tf.int64),
+        "gadolinium": tf.constant(draw.integers(-1, 2, count), tf.int64),
     }
 
 
 def linear() -> keras.Model:
     """A network whose slices do not look at each other, as normalisation makes them."""
     slices = keras.Input((150, 150, 1))
-    pooled = keras.layers.AveragePooling2D(15)(slices)
+    pooled = keras.layers.Flatten()(keras.layers.AveragePooling2D(15)(slices))
     weights = keras.initializers.GlorotUniform(0)
-    logits = keras.layers.Dense(4, kernel_initializer=weights)
-    return keras.Model(slices, logits(keras.layers.Flatten()(pooled)))
+    values = {"logits": 4, "plane": 3, "gadolinium": 1}
+    return keras.Model(
+        slices,
+        {
+            name: keras.layers.Dense(count, kernel_initializer=weights)(pooled)
+            for name, count in values.items()
+        },
+    )
 
 
 def losses(
@@ -70,6 +78,58 @@ def test_a_gradient_in_pieces_is_the_gradient_of_the_whole() -> None:
     )
     for one, other in zip(whole.get_weights(), parts.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def weights_after(
+    model: keras.Model, data: Batch, *, heads_weight: float = 0.1
+) -> dict[str, np.ndarray]:
+    """The weights of the heads and of the body after two steps of plain descent."""
+    devices = open_devices()
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.build(model.trainable_variables)
+    settings = StepConfig(AugmentConfig(), 8, heads_weight=heads_weight)
+    step = compile_train_step(model, optimizer, devices, settings)
+    for number in range(2):
+        step(data, tf.constant(number), tf.constant(0.0))
+    return {weight.path: weight.numpy() for weight in model.trainable_variables}
+
+
+def test_a_head_learns_from_the_slices_of_which_its_truth_is_known() -> None:
+    fresh = {weight.path: weight.numpy() for weight in build(SMALL).trainable_variables}
+    unknown = tf.fill((8,), tf.constant(-1, tf.int64))
+    no_planes = weights_after(build(SMALL), {**batch(), "plane": unknown})
+    both = weights_after(build(SMALL), batch())
+    for name in ("plane/kernel", "gadolinium/kernel", "heads/kernel"):
+        assert np.abs(both[name] - fresh[name]).max() > 1e-6, name
+    np.testing.assert_array_equal(no_planes["plane/kernel"], fresh["plane/kernel"])
+    np.testing.assert_array_equal(no_planes["plane/bias"], fresh["plane/bias"])
+    changed = np.abs(no_planes["gadolinium/kernel"] - fresh["gadolinium/kernel"])
+    assert changed.max() > 1e-6
+
+
+def test_heads_that_learn_nothing_leave_the_body_as_it_is_without_them() -> None:
+    unknown = tf.fill((8,), tf.constant(-1, tf.int64))
+    silent = {**batch(), "plane": unknown, "gadolinium": unknown}
+    plain = weights_after(build(dataclasses.replace(SMALL, heads=False)), batch())
+    for data, weight in ((silent, 0.1), (batch(), 0.0)):
+        found = weights_after(build(SMALL), data, heads_weight=weight)
+        for name, value in plain.items():
+            np.testing.assert_allclose(found[name], value, atol=1e-6)
+    heeded = weights_after(build(SMALL), batch(), heads_weight=1.0)
+    body = "convolution_0/kernel"
+    assert np.abs(heeded[body] - plain[body]).max() > 1e-5
+
+
+def test_the_reported_loss_is_that_of_the_class_alone() -> None:
+    light, heavy = linear(), linear()
+    data, devices = batch(), open_devices()
+    reported = []
+    for model, weight in ((light, 0.0), (heavy, 5.0)):
+        optimizer = build_optimizer(model, cosine_schedule(1e-2, 10), weight_decay=0)
+        settings = StepConfig(AugmentConfig(), 8, heads_weight=weight)
+        step = compile_train_step(model, optimizer, devices, settings)
+        reported.append(float(step(data, tf.constant(0), tf.constant(0.0))[0]))
+    assert reported[0] == pytest.approx(reported[1], rel=1e-6)
 
 
 @pytest.mark.parametrize("pieces", [0, 3])
@@ -110,7 +170,7 @@ def test_validation_counts_examples_and_not_what_fills_the_batch() -> None:
     step = compile_validation_step(model, open_devices())
     data = {**batch(), "weight": tf.constant([1.0] * 5 + [0.0] * 3)}
     loss, right, count = step(data).numpy()
-    logits = model(tf.cast(data["image"][:5], tf.float32)[..., None] / 255)
+    logits = model(tf.cast(data["image"][:5], tf.float32)[..., None] / 255)["logits"]
     truth = data["label"][:5]
     assert count == 5
     assert right == np.sum(np.argmax(logits, 1) == truth)

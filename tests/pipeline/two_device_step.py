@@ -38,9 +38,8 @@ def network(*, normalised: bool) -> keras.Model:
         features = keras.layers.BatchNormalization(momentum=0.9)(features)
     pooled = keras.layers.Flatten()(keras.layers.AveragePooling2D(15)(features))
     weights = keras.initializers.GlorotUniform(0)
-    return keras.Model(
-        slices, keras.layers.Dense(4, kernel_initializer=weights)(pooled)
-    )
+    logits = keras.layers.Dense(4, kernel_initializer=weights)(pooled)
+    return keras.Model(slices, {"logits": logits})
 
 
 def step_of_both(devices: Devices, *, normalised: bool) -> tuple[keras.Model, float]:
@@ -62,7 +61,7 @@ def step_of_one() -> tuple[list[np.ndarray], float]:
     """Weights after a step down the gradient of the joined batch, and its loss."""
     model = network(normalised=False)
     with tf.GradientTape() as tape:
-        logits = model(cones()[..., None].astype(np.float32) / 255)
+        logits = model(cones()[..., None].astype(np.float32) / 255)["logits"]
         loss = tf.reduce_mean(
             tf.nn.sparse_softmax_cross_entropy_with_logits(LABELS, logits)
         )

@@ -33,7 +33,7 @@ class Serving:
     rest: httpx.Client
 
 
-def small_network(seed: int = 7) -> keras.Model:
+def small_network(seed: int = 7, *, heads: bool = True) -> keras.Model:
     """A convolution whose random weights tell images clearly apart."""
     keras.utils.set_random_seed(seed)
     pixels = keras.Input((150, 150, 1))
@@ -43,7 +43,14 @@ def small_network(seed: int = 7) -> keras.Model:
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(0.5)(x)
     wide = keras.initializers.RandomNormal(stddev=8.0)
-    return keras.Model(pixels, keras.layers.Dense(4, kernel_initializer=wide)(x))
+    values = {"logits": 4, "plane": 3, "gadolinium": 1} if heads else {"logits": 4}
+    return keras.Model(
+        pixels,
+        {
+            name: keras.layers.Dense(count, kernel_initializer=wide)(x)
+            for name, count in values.items()
+        },
+    )
 
 
 def save_run(path: Path, network: keras.Model) -> Path:
@@ -71,6 +78,13 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run(run_folder: Path) -> Run:
     return load_run(run_folder)
+
+
+@pytest.fixture(scope="session")
+def headless_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same network without the heads of plane and gadolinium."""
+    folder = tmp_path_factory.mktemp("runs") / "headless"
+    return load_run(save_run(folder, small_network(heads=False)))
 
 
 @pytest.fixture(scope="session")
@@ -130,8 +144,8 @@ def slices() -> np.ndarray:
 @pytest.fixture(scope="session")
 def expected(run: Run, slices: np.ndarray) -> np.ndarray:
     """(5, 4) float32: what Keras and the calibration say about the slices."""
-    logits = run.model.predict(slices[..., None] / np.float32(255), verbose=0)
-    scaled = logits / run.calibration.temperature
+    outputs = run.model.predict(slices[..., None] / np.float32(255), verbose=0)
+    scaled = outputs["logits"] / run.calibration.temperature
     return scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
@@ -17,6 +18,7 @@ from serving.card import write_card
 from serving.export import ExportConfig, export, main
 from serving.registry import Registry
 from serving.revision import source_revision
+from serving.signatures import signatures
 
 
 def test_tf1_session_answers_equal_keras(saved_model, run, slices, expected):
@@ -34,7 +36,7 @@ def test_tf1_session_answers_equal_keras(saved_model, run, slices, expected):
 def test_signatures_are_those_of_the_contract(saved_model):
     loaded = tf.saved_model.load(str(saved_model))
     named = {name: call.structured_outputs for name, call in loaded.signatures.items()}
-    answer = {*CLASSES, "aux_rho", "aux_accept"}
+    answer = {*CLASSES, "aux_rho", "aux_accept", "aux_gadolinium", "aux_plane"}
     assert {name: set(outputs) for name, outputs in named.items()} == {
         "serving_default": answer,
         "slices_v1": answer,
@@ -43,6 +45,44 @@ def test_signatures_are_those_of_the_contract(saved_model):
         "explain": {"heat"},
     }
     assert all(spec.dtype == tf.float32 for spec in named["slices_v1"].values())
+
+
+def test_the_export_tells_plane_and_gadolinium_as_keras_does(saved_model, run, slices):
+    outputs = run.model.predict(slices[..., None] / np.float32(255), verbose=0)
+    loaded = tf.saved_model.load(str(saved_model))
+    answer = loaded.signatures["slices_v1"](slices=tf.constant(slices))
+    planes, gadolinium = outputs["plane"].argmax(axis=1), outputs["gadolinium"][:, 0]
+    np.testing.assert_array_equal(answer["aux_plane"], planes)
+    np.testing.assert_allclose(
+        answer["aux_gadolinium"], scipy.special.expit(gadolinium), atol=1e-5
+    )
+
+
+def test_a_network_without_heads_is_published_without_their_outputs(
+    headless_run, tmp_path
+):
+    assert main(ExportConfig(headless_run.path, tmp_path / "models")) == 0
+    loaded = tf.saved_model.load(str(tmp_path / "models" / "mri_contrast" / "1"))
+    outputs = loaded.signatures["slices_v1"].structured_outputs
+    assert set(outputs) == {*CLASSES, "aux_rho", "aux_accept"}
+
+
+def test_what_speaks_for_the_class_is_explained_whatever_heads_there_are(
+    run, headless_run, slices
+):
+    with_heads, without = (
+        signatures(each)["explain"].function(tf.constant(slices))["heat"]
+        for each in (run, headless_run)
+    )
+    np.testing.assert_allclose(with_heads, without, atol=1e-6)
+
+
+def test_gate_refuses_another_plane_than_the_run_tells(saved_model, run):
+    outputs = dict(run.model.output)
+    outputs["plane"] = outputs["plane"][:, ::-1]
+    other = dataclasses.replace(run, model=keras.Model(run.model.inputs[0], outputs))
+    with pytest.raises(gate.GateRefusedError, match="aux_plane of slices_v1 differs"):
+        gate.check(saved_model, other)
 
 
 def test_warm_up_covers_every_signature_at_every_size(saved_model):
@@ -84,7 +124,7 @@ def test_model_card_of_a_run_that_was_not_evaluated_has_no_metrics(tmp_path, run
 
 def test_gate_refuses_answers_that_differ_from_the_run(saved_model, run):
     other = dataclasses.replace(run, calibration=Calibration(1.6, 0.25, 0.6))
-    with pytest.raises(gate.GateRefusedError, match="differ from Keras by"):
+    with pytest.raises(gate.GateRefusedError, match="differs from Keras by"):
         gate.check(saved_model, other)
 
 
@@ -93,7 +133,7 @@ def test_gate_refuses_an_input_without_ensure_shape(tmp_path, run):
     unguarded.track(run.model)
     spec = tf.TensorSpec((None, 150, 150, 1), tf.float32, name="slices")
     unguarded.add_endpoint(
-        "slices_v1", lambda x: {"T1": run.model(x, training=False)[:, 0]}, [spec]
+        "slices_v1", lambda x: {"T1": run.model(x)["logits"][:, 0]}, [spec]
     )
     unguarded.write_out(str(tmp_path / "model"), verbose=False)
     with pytest.raises(gate.GateRefusedError, match=r"does not pass tf\.ensure_shape"):
@@ -131,7 +171,7 @@ def test_a_refusal_ends_with_code_3_and_its_reason(tmp_path, run, capsys):
     folder = tmp_path / "run"
     shutil.copytree(run.path, folder)
     pixels = keras.Input((150, 150, 1))
-    noisy = keras.Model(pixels, AlwaysNoisy()(run.model(pixels)))
+    noisy = keras.Model(pixels, {"logits": AlwaysNoisy()(run.model(pixels)["logits"])})
     noisy.save(folder / "model.keras")
     assert main(ExportConfig(folder, tmp_path / "models")) == 3
     assert "leave random layers out" in capsys.readouterr().err

@@ -248,7 +248,8 @@ def test_metadata_lists_the_signatures(serving):
     signature: meta_graph_pb2.SignatureDef = found.signature_def["slices_v1"]
     sides = [side.size for side in signature.inputs["slices"].tensor_shape.dim]
     assert sides == [-1, 150, 150]
-    assert {*CLASSES, "aux_rho", "aux_accept"} == set(signature.outputs)
+    heads = {"aux_gadolinium", "aux_plane"}
+    assert {*CLASSES, "aux_rho", "aux_accept", *heads} == set(signature.outputs)
     assert answer.model_spec.version.value == 2
 
 

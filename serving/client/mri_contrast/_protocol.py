@@ -86,6 +86,7 @@ class Protocol:
                 rho=_first(outputs, "aux_rho"),
                 accept=accept,
             )
+            gadolinium = _mean_probability(outputs, "aux_gadolinium", slices)
         except ValueError as error:
             raise RejectedByServer(
                 f"the answer of model {self.model!r} makes no sense: {error}"
@@ -98,6 +99,7 @@ class Protocol:
             model_version=response.model_spec.version.value,
             part=scan.part,
             notes=scan.notes,
+            gadolinium=gadolinium,
         )
 
     def check_signature(self, response: Any) -> None:
@@ -178,3 +180,19 @@ def _first(outputs: dict[str, npt.NDArray[Any]], name: str) -> float:
     if name not in outputs or outputs[name].size == 0:
         raise ValueError(f"there is no output {name!r}")
     return float(outputs[name].flat[0])
+
+
+def _mean_probability(
+    outputs: dict[str, npt.NDArray[Any]], name: str, slices: int
+) -> float | None:
+    """The mean of an output over the slices; None where the model has no such one."""
+    if name not in outputs:
+        return None
+    values = outputs[name]
+    # `all` is also False of NaN.
+    if values.shape != (slices,) or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(
+            f"output {name!r} of shape {values.shape} holds no probability for each "
+            f"of {slices} slices"
+        )
+    return float(values.mean(dtype=np.float64))

@@ -17,6 +17,8 @@ class Answer:
         model_version: that answered.
         part: the series, where the source holds several; else None.
         notes: what the reader had to choose, e.g. "4-D: first of 120 volumes used".
+        gadolinium: probability in [0, 1] that it was taken after contrast agent, if it
+            is a T1: the mean over the slices; None where the model does not tell.
     """
 
     contrast: str
@@ -26,6 +28,7 @@ class Answer:
     model_version: int
     part: str | None = None
     notes: tuple[str, ...] = ()
+    gadolinium: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,12 @@ not answer; 130 interrupted
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the output; all but file, part and error are None on failure."""
+    """One line of the output; all but file, part and error are None on failure.
+
+    Attributes:
+        gadolinium: as in `Answer`, where the contrast is T1; else None, since it means
+            nothing there.
+    """
 
     file: str
     part: str | None = None
@@ -50,6 +55,7 @@ class Row:
     probabilities: dict[str, float] | None = None
     slices: int | None = None
     model_version: int | None = None
+    gadolinium: float | None = None
     error: str | None = None
 
 
@@ -242,6 +248,7 @@ def _row(path: str, part: Part, answer: Answer) -> Row:
         probabilities=answer.probabilities,
         slices=answer.slices,
         model_version=answer.model_version,
+        gadolinium=answer.gadolinium if answer.contrast == "T1" else None,
     )
 
 
