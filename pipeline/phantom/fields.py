@@ -39,10 +39,11 @@ def _normals() -> Volume:
 def white(rng: np.random.Generator, shape: tuple[int, ...]) -> Volume:
     """White noise of unit variance: a view, read-only, of numbers drawn once."""
     count = int(np.prod(shape))
-    if count > _STORE:
-        raise ValueError(f"{shape} voxels are more than the {_STORE} kept for noise")
-    start = int(rng.integers(0, _STORE - count + 1))
-    view = _normals()[start : start + count].reshape(shape)
+    start = int(rng.integers(0, max(_STORE - count, 0) + 1))
+    numbers = _normals()[start : start + count]
+    if count > _STORE:  # 203 voxels cubed: what is kept is repeated
+        numbers = np.resize(numbers, count)
+    view = numbers.reshape(shape)
     view.flags.writeable = False
     return view
 

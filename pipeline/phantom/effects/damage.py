@@ -21,7 +21,11 @@ def motion(image: Volume, rng: np.random.Generator) -> Volume:
     for _ in range(int(rng.integers(5, 8))):
         weight = np.float32(rng.choice([-1, 1, 1]) * rng.uniform(0.7, 1))
         distance = int(rng.uniform(-0.35, 0.35) * image.shape[axis])
-        moved += weight * np.roll(magnitude, distance, axis)
+        weighted = weight * magnitude
+        to, back = np.moveaxis(moved, axis, 0), np.moveaxis(weighted, axis, 0)
+        start = distance % image.shape[axis]
+        to[start:] += back[: len(back) - start]
+        to[:start] += back[len(back) - start :]
     return fields.rician(rng, moved, rng.uniform(0.05, 0.4))
 
 
