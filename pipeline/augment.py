@@ -29,10 +29,12 @@ class AugmentConfig:
         shift: Largest shift, as a share of the side.
         gamma: Standard deviation of the logarithm of the exponent.
         gain: Largest change of the window's upper end, as a share.
+        dim: Share of slices whose brain is shown at a third to all of its brightness,
+            as beside bright fat.
         bias: Standard deviation of the logarithm of a smooth field.
         noise: Largest standard deviation of the noise on the 0-1 scale; half of the
             slices get none.
-        blur: Share of slices that lose sharpness.
+        blur: Share of slices that lose sharpness or, as many, are sharpened.
     """
 
     rotation: float = 20.0
@@ -41,16 +43,17 @@ class AugmentConfig:
     shift: float = 0.06
     gamma: float = 0.2
     gain: float = 0.2
+    dim: float = 0.15
     bias: float = 0.15
     noise: float = 0.05
-    blur: float = 0.3
+    blur: float = 0.6
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if not 0 <= value < math.inf:
                 raise ValueError(f"{field.name} must not be negative, got {value}")
-        for name in ("zoom", "gain", "blur"):
+        for name in ("zoom", "gain", "dim", "blur"):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be at most 1, got {getattr(self, name)}")
 
@@ -66,7 +69,7 @@ class Augmentation(NamedTuple):
         bias: (batch, 3, 3) logarithms of a field at its nodes.
         noise: (batch,) standard deviations.
         grain: (batch, side, side, 1) float32: noise of standard deviation 1.
-        blur: (batch,) weight of the blurred slice, in [0, 1].
+        blur: (batch,) weight of the blurred slice, in [-1, 1]; below 0 it sharpens.
     """
 
     matrices: tf.Tensor
@@ -91,7 +94,7 @@ def sample(
         seed: (2,) int32; the same seed gives the same augmentation on every device.
         side: Of the slices, in pixels.
     """
-    seeds = tf.unstack(tf.random.split(seed, 15, alg=_ALG), num=15)
+    seeds = tf.unstack(tf.random.split(seed, 17, alg=_ALG), num=17)
 
     def between(number: int, low: float, high: float) -> tf.Tensor:
         return tf.random.stateless_uniform((batch,), seeds[number], low, high, alg=_ALG)
@@ -115,15 +118,18 @@ def sample(
     shift = tf.stack([uniform(6, config.shift), uniform(7, config.shift)], 1)
     linear = tf.stack([top, low], 1)
     nodes = (_FIELD_NODES, _FIELD_NODES)
+    dimmed = tf.where(
+        between(15, 0, 1) < config.dim, tf.exp(between(16, math.log(1 / 3), 0)), 1.0
+    )
     blurred = between(12, 0, 1) < config.blur
     return Augmentation(
         matrices=tf.concat([linear, shift[:, :, None]], 2),
         gamma=tf.exp(normal(8, config.gamma)),
-        gain=1 + uniform(9, config.gain),
+        gain=(1 + uniform(9, config.gain)) * dimmed,
         bias=normal(10, config.bias, nodes),
         noise=tf.maximum(uniform(11, config.noise), 0),
         grain=_grain((batch, side, side, 1), seeds[14]),
-        blur=tf.where(blurred, between(13, 0, 1), 0.0),
+        blur=tf.where(blurred, uniform(13, 1.0), 0.0),
     )
 
 

@@ -1,7 +1,6 @@
 """The scanner: from an anatomy and a protocol to the voxels that a file would hold."""
 
 import dataclasses
-import functools
 from typing import Final
 
 import numpy as np
@@ -9,7 +8,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mri_contrast.scans import Scan
-from pipeline.phantom import artefacts, composition, effects, physics, template
+from pipeline.phantom import (
+    artefacts,
+    composition,
+    effects,
+    fields,
+    physics,
+    template,
+)
 from pipeline.phantom.anatomy import Anatomy, upsample
 from pipeline.phantom.protocols import Protocol
 
@@ -18,6 +24,10 @@ _PERMUTATIONS: Final[list[tuple[int, int, int]]] = [
     *((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 ]
 
+
+_POINT_SPREAD: Final = (0.3, 0.75)
+"""Gaussian sigma (voxels) of a voxel's own extent: an anatomy is rendered to the
+nearest millimetre, and its edges would be jagged as no scanner's are."""
 
 _LEAST_SIDE: Final = 24
 """Voxels that a crop leaves of every side, so that there is something to see."""
@@ -36,6 +46,7 @@ class Acquisition:
         blur: In-plane Gaussian sigma in voxels.
         bias: (4, 4, 4) logarithm of the coil's sensitivity at spline nodes.
         texture: (20, 24, 24) the same on a fine grid: no tissue is uniform.
+        grain: Strength of a texture of some 3 mm, relative to the signal.
         noise: Standard deviation of each channel, relative to grey matter.
         noise_seed: What the noise is drawn from.
         clean_background: The maker's software has set the air to 0.
@@ -58,6 +69,7 @@ class Acquisition:
     blur: float
     bias: NDArray[np.float32]
     texture: NDArray[np.float32]
+    grain: float
     noise: float
     noise_seed: int
     clean_background: bool
@@ -97,9 +109,12 @@ def sample_acquisition(
         axis=axis,
         thickness=thickness,
         gap=gap,
-        blur=float(np.hypot(rng.uniform(0, 0.6), _sigma(protocol.blur_mm, voxel_mm))),
+        blur=float(
+            np.hypot(rng.uniform(*_POINT_SPREAD), _sigma(protocol.blur_mm, voxel_mm))
+        ),
         bias=bias.astype(np.float32),
         texture=texture.astype(np.float32),
+        grain=float(rng.uniform(0, 0.08)),
         noise=float(rng.choice([rng.uniform(0, 0.02), rng.uniform(0.02, 0.08)])),
         noise_seed=int(rng.integers(0, 2**63)),
         clean_background=bool(rng.random() < 0.55),
@@ -228,37 +243,19 @@ def receive(
     """
     field = upsample(acquisition.bias, image.shape)
     field += upsample(acquisition.texture, image.shape)
+    rng = np.random.default_rng(acquisition.noise_seed)
+    field += np.float32(acquisition.grain) * fields.fine(rng, image.shape)
     received = image * np.exp(field, out=field)
     if acquisition.shading.any():
         sides = [-1 if axis == acquisition.axis else 1 for axis in range(3)]
         shade = acquisition.shading[: image.shape[acquisition.axis]]
         received *= 1 + shade.reshape(sides)
-    rng = np.random.default_rng(acquisition.noise_seed)
     scale = np.float32(acquisition.noise)
-    received += scale * noise(rng, image.shape)
-    received = np.hypot(received, scale * noise(rng, image.shape))
+    received += scale * fields.white(rng, image.shape)
+    received = np.hypot(received, scale * fields.white(rng, image.shape))
     if acquisition.clean_background:
         received *= ndimage.uniform_filter(np.abs(image), 3) > 0.02
     return np.asarray(received ** np.float32(acquisition.gamma), np.float32)
-
-
-def noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """White noise of standard deviation 1, read-only: a stretch of a fixed pool.
-
-    Drawing it anew would take as long as everything else that is done to a scan.
-    """
-    count = int(np.prod(shape))
-    pool = _noise_pool()
-    if count > len(pool) // 2:
-        return rng.standard_normal(shape, np.float32)
-    start = int(rng.integers(len(pool) - count))
-    return pool[start : start + count].reshape(shape)
-
-
-@functools.cache
-def _noise_pool() -> NDArray[np.float32]:
-    """(12 million,) float32: 48 MB, more than twice the largest scan."""
-    return np.random.default_rng(5).standard_normal(12_000_000, np.float32)
 
 
 def store(

@@ -31,6 +31,8 @@ class Composition:
         fat_mm, skin_mm: The scalp's.
         marrow_fat: Share of fat in bone marrow.
         bands: Tissue of each noise band of face and neck.
+        septum: Tissue of the winding sheets between them.
+        septum_folds: How many levels of the folding field a sheet takes; 0 for none.
         airway: Tissue that fills nose and sinuses: air, or mucosa.
     """
 
@@ -47,6 +49,8 @@ class Composition:
     skin_mm: float
     marrow_fat: float
     bands: tuple[int, ...]
+    septum: int
+    septum_folds: int
     airway: int
 
 
@@ -66,6 +70,10 @@ def sample_composition(rng: np.random.Generator) -> Composition:
         skin_mm=float(rng.uniform(1.0, 2.5)),
         marrow_fat=float(rng.uniform(0.3, 0.9)),
         bands=_sample_bands(rng),
+        septum=int(
+            rng.choice([physics.FAT, physics.FAT, physics.BONE, physics.MUCOSA])
+        ),
+        septum_folds=int(rng.integers(0, 4)),
         airway=physics.MUCOSA if rng.random() < 0.15 else physics.NOTHING,
     )
 
@@ -98,7 +106,7 @@ def fractions(composition: Composition) -> NDArray[np.float32]:
     table = np.zeros((template.CODES, FOLDS, len(physics.TISSUES)), np.float32)
     table[template.BRAIN : template.SHELL] = _brain(composition)
     table[template.SHELL : template.SOFT] = _shell(composition)[:, None]
-    table[template.SOFT : template.EYE] = _soft(composition)[:, None]
+    table[template.SOFT : template.EYE] = _soft(composition)
     marrow = (
         (physics.FAT, composition.marrow_fat),
         (physics.MUSCLE, 1 - composition.marrow_fat),
@@ -177,7 +185,11 @@ def _shell(composition: Composition) -> NDArray[np.float32]:
 
 
 def _soft(composition: Composition) -> NDArray[np.float32]:
-    """(depths * bands, tissues): skin, fat, then what the noise bands say."""
+    """(depths * bands, FOLDS, tissues): skin, fat, then what the noise bands say.
+
+    Sheets of another tissue wind between them, as fat does between muscles and bone in
+    the nose.
+    """
     table = np.zeros(
         (template.SOFT_DEPTHS, template.SOFT_BANDS, len(physics.TISSUES)), np.float32
     )
@@ -188,4 +200,8 @@ def _soft(composition: Composition) -> NDArray[np.float32]:
     table[:, :, physics.FAT] += (1 - skin - deep)[:, None]
     for band, tissue in enumerate(composition.bands):
         table[:, band, tissue] += deep
-    return table.reshape(-1, len(physics.TISSUES))
+    flat = table.reshape(-1, 1, len(physics.TISSUES)).repeat(FOLDS, 1)
+    inside = np.repeat(deep == 1, template.SOFT_BANDS)
+    sheet = np.eye(len(physics.TISSUES), dtype=np.float32)[composition.septum]
+    flat[inside, : composition.septum_folds] = sheet
+    return flat

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from pipeline.phantom.anatomy import spline_weights
 
@@ -46,6 +47,23 @@ def white(rng: np.random.Generator, shape: tuple[int, ...]) -> Volume:
     view = numbers.reshape(shape)
     view.flags.writeable = False
     return view
+
+
+_TILE: Final = 128
+
+
+@functools.cache
+def _fine_tile() -> Volume:
+    """(128, 128, 128) periodic, of unit variance: grains of some 3 voxels."""
+    noise = np.random.default_rng(12).standard_normal((_TILE,) * 3, dtype=np.float32)
+    grains = ndimage.gaussian_filter(noise, 1.2, mode="wrap")
+    return np.asarray(grains / grains.std(), np.float32)
+
+
+def fine(rng: np.random.Generator, shape: tuple[int, ...]) -> Volume:
+    """Fine smooth noise of unit variance: a periodic one from a random place on."""
+    places = [(int(rng.integers(_TILE)) + np.arange(side)) % _TILE for side in shape]
+    return _fine_tile()[np.ix_(*places)]
 
 
 def rician(rng: np.random.Generator, image: Volume, sigma: float) -> Volume:

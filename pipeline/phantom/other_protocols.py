@@ -247,7 +247,7 @@ OTHER_FAMILIES: Final[dict[str, Family]] = {
     "ct": Family(0.08, _computed_tomography, 1.0, effects=("tomography",)),
     "emission": Family(0.05, _emission, 0.8, blur_mm=(5, 11), effects=("emission",)),
     "segmentation": Family(
-        0.035, _numbered, 1.0,
+        0.02, _numbered, 1.0,
         effects=("labels", "parcels", "mask", "probability", "activation"),
     ),
     "difference": Family(0.015, _weighted, 1.0, effects=("difference",)),
