@@ -11,6 +11,7 @@ SERVER ?= 127.0.0.1:8500
 SCAN ?=
 VERSION ?=
 SUBJECTS ?= 400
+MIX ?=
 ARGS ?=
 SYSTEM_PYTHON ?= python3.11
 LOCK ?= requirements.lock
@@ -51,8 +52,8 @@ demo: $(READY) ## All of it in ten minutes: simulate, train, evaluate, serve, id
 phantom: $(READY) ## Write simulated scans as NIfTI, to look at
 	$(PYTHON) -m pipeline.phantom $(ARGS)
 
-shards: $(READY) ## Turn scans into shards: DATA= a folder or CSV, or SUBJECTS= simulated ones
-	$(PYTHON) -m pipeline.shards --out "$(SHARDS)" $(if $(DATA),--data "$(DATA)",--phantom $(SUBJECTS)) $(ARGS)
+shards: $(READY) ## Turn scans into shards: DATA= (MIX=0.25 adds `other`), or SUBJECTS= simulated
+	$(PYTHON) -m pipeline.shards --out "$(SHARDS)" $(if $(DATA),--data "$(DATA)")$(if $(DATA)$(MIX),,--phantom $(SUBJECTS)) $(if $(MIX),--mix-other $(MIX)) $(ARGS)
 
 verify: $(READY) ## Check every byte and record of SHARDS=
 	@$(PYTHON) -m pipeline.shards verify --shards "$(SHARDS)" $(ARGS)
