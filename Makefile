@@ -11,6 +11,7 @@ SERVER ?= 127.0.0.1:8500
 SCAN ?=
 VERSION ?=
 SUBJECTS ?= 400
+MIX ?=
 ARGS ?=
 SYSTEM_PYTHON ?= python3.11
 LOCK ?= requirements.lock
@@ -30,10 +31,10 @@ CLI := .venv/bin/mri-contrast
 endif
 
 .PHONY: help setup demo phantom shards verify describe train predict evaluate tune k8s \
-  publish promote rollback versions serve identify bench peers profile test lint clean
+  publish promote rollback versions release-model serve identify bench peers profile test lint clean
 
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Build .venv from requirements.lock, or from LOCK=requirements-gpu.lock
 
@@ -51,8 +52,8 @@ demo: $(READY) ## All of it in ten minutes: simulate, train, evaluate, serve, id
 phantom: $(READY) ## Write simulated scans as NIfTI, to look at
 	$(PYTHON) -m pipeline.phantom $(ARGS)
 
-shards: $(READY) ## Turn scans into shards: DATA= a folder or CSV, or SUBJECTS= simulated ones
-	$(PYTHON) -m pipeline.shards --out "$(SHARDS)" $(if $(DATA),--data "$(DATA)",--phantom $(SUBJECTS)) $(ARGS)
+shards: $(READY) ## Turn scans into shards: DATA= (MIX=0.25 adds `other`), or SUBJECTS= simulated
+	$(PYTHON) -m pipeline.shards --out "$(SHARDS)" $(if $(DATA),--data "$(DATA)")$(if $(DATA)$(MIX),,--phantom $(SUBJECTS)) $(if $(MIX),--mix-other $(MIX)) $(ARGS)
 
 verify: $(READY) ## Check every byte and record of SHARDS=
 	@$(PYTHON) -m pipeline.shards verify --shards "$(SHARDS)" $(ARGS)
@@ -66,7 +67,7 @@ train: $(READY) ## Train on SHARDS= into RUN=
 evaluate: $(READY) ## Measure RUN= (or the newest) on its test split, and on MRI_REAL_DATA where it is set
 	$(PYTHON) -m pipeline.evaluate $(NAMED_RUN) $(ARGS)
 
-predict: $(READY) ## Identify SCAN= in process, without a server
+predict: $(READY) ## Identify SCAN= in process: by RUN=, the newest run or the released model
 	@test -n "$(SCAN)" || { echo "error: no scan named; make predict SCAN=upload.nii.gz" >&2; exit 2; }
 	@$(PYTHON) -m pipeline.predict --scan "$(SCAN)" $(NAMED_RUN) $(ARGS)
 
@@ -90,8 +91,21 @@ versions: $(READY) ## List the published versions
 rollback: $(READY) ## Make the version before it stable again
 	$(PYTHON) -m serving.registry rollback $(ARGS)
 
-serve: $(READY) ## Serve the registry on 127.0.0.1, gRPC 8500 and REST 8501; follows promotions
-	$(PYTHON) -m serving.server --model_config_file models/models.config --model_config_file_poll_wait_seconds 1 --port 8500 --rest_api_port 8501 $(ARGS)
+release-model: $(READY) ## Copy VERSION= into serving/released, for every checkout
+	@test -n "$(VERSION)" || { echo "error: no version named; make release-model VERSION=2 (make versions lists them)" >&2; exit 2; }
+	$(PYTHON) -m serving.release --version $(VERSION) $(ARGS)
+
+# What is served until something is published; a server that runs does not change over.
+RELEASED := serving/released/mri_contrast
+
+serve: $(READY) ## Serve the registry, or the released model, on 127.0.0.1: gRPC 8500, REST 8501
+	@if [ -f models/models.config ] || [ ! -d $(RELEASED) ]; then \
+	  set -- --model_config_file models/models.config --model_config_file_poll_wait_seconds 1; \
+	else \
+	  echo "nothing is published: serving the released model, $$(echo $(RELEASED)/*); after make publish start make serve again"; \
+	  set -- --model_base_path $(RELEASED) --model_name mri_contrast; \
+	fi; \
+	exec $(PYTHON) -m serving.server "$$@" --port 8500 --rest_api_port 8501 $(ARGS)
 
 identify: $(READY) ## Ask SERVER= for the contrast of SCAN=
 	@test -n "$(SCAN)" || { echo "error: no scan named; make identify SCAN=upload.nii.gz" >&2; exit 2; }

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -14,6 +13,7 @@ import rich.markup
 import rich.table
 
 from pipeline.files import write_json
+from pipeline.machine import machine as hardware
 from serving.revision import source_revision
 
 NO_GOAL: Final = "-"
@@ -81,11 +81,8 @@ def unmeasured(name: str, reach: str, reason: str) -> Row:
 
 def machine() -> dict[str, Any]:
     """Describes what the figures were measured on."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(memory / 2**30, 1),
+        **hardware(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "tensorflow": version("tensorflow"),
@@ -126,12 +123,3 @@ def _verdict(row: Row) -> str:
     if not row.ok:
         return "NO"
     return "" if row.reach == NO_GOAL else "yes"
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -42,6 +42,7 @@ class Position:
         step: Steps of it that are done.
         loss_sum: Of those steps.
         right_sum: Shares of right answers of those steps, added up.
+        seconds: That the epoch took so far, over all stops.
         best_loss: Least validation loss so far.
         best_epoch: Where that was; 0 before the first validation.
         finished: Whether nothing is left to do.
@@ -51,13 +52,15 @@ class Position:
     step: int = 0
     loss_sum: float = 0.0
     right_sum: float = 0.0
+    seconds: float = 0.0
     best_loss: float = float("inf")
     best_epoch: int = 0
     finished: bool = False
 
     def next_epoch(self) -> None:
         """Moves on to the first step of the next epoch."""
-        self.epoch, self.step, self.loss_sum, self.right_sum = self.epoch + 1, 0, 0, 0
+        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0
+        self.loss_sum, self.right_sum = 0, 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class Loop:
         stop: Asked after every step.
         checkpoint_seconds: Time between two checkpoints within an epoch.
         compiled: Whether the train step was compiled, by taking the first steps.
+        clocked: When the time of the epoch was added up last.
     """
 
     run: Path
@@ -98,9 +99,18 @@ class Loop:
     stop: Stop
     checkpoint_seconds: float
     compiled: bool = False
+    clocked: float = dataclasses.field(default_factory=time.perf_counter)
+
+    def clock(self) -> float:
+        """Adds up the time of the epoch at `position`; returns it, in seconds."""
+        now = time.perf_counter()
+        self.position.seconds += now - self.clocked
+        self.clocked = now
+        return self.position.seconds
 
     def save(self) -> None:
         """Writes a checkpoint; all hosts hold the same, so the chief does it."""
+        self.clock()
         if self.devices.chief:
             variables = [*self.model.variables, *self.optimizer.variables]
             save_checkpoint(self.run, self.position, self.identity, variables)

@@ -14,6 +14,7 @@ import keras
 from pipeline import checkpoints
 from pipeline.contrasts import CLASSES
 from pipeline.files import replacing, sync, write_json
+from pipeline.provenance import MACHINES
 
 BOARD: Final = "tensorboard"
 """Folder of a run for TensorBoard's events."""
@@ -22,7 +23,7 @@ _METRICS: Final = "metrics.jsonl"
 _OURS: Final = (
     # The network first: without it, what is left counts as no finished run.
     *("model.keras", "calibration.json", "evaluation.json", _METRICS),
-    *("best.weights.h5", "summary.txt", "config.json"),
+    *("best.weights.h5", "summary.txt", "config.json", MACHINES),
 )
 
 

@@ -65,7 +65,7 @@ def find_scans(root: Path, *, required: Sequence[str] = ACCEPTED) -> list[Labell
     if not counts["other"]:
         _log.warning(
             "no scan of the class 'other': the network will not learn to turn away "
-            "what is no T1, T2 or FLAIR; add some, for example simulated ones"
+            "what is no T1, T2 or FLAIR; add some, or simulated ones: --mix-other 0.25"
         )
     return scans
 

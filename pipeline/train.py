@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipeline import augment, files, runs, scoring
+from pipeline import augment, files, provenance, runs, scoring
 from pipeline.board import PICTURES, Board
 from pipeline.calibration import calibrate
 from pipeline.checkpoints import load_checkpoint
@@ -87,10 +87,16 @@ def train(
         check_hosts(devices, identity, checkpoint)
         loop = prepare(config, devices, identity, checkpoint, stop, step, steps)
         if devices.chief and checkpoint is None:
-            settings = dataclasses.asdict(config)
+            settings = {
+                **dataclasses.asdict(config),
+                "command": provenance.command_line(),
+                "data": provenance.about_data(manifest),
+            }
             runs.begin(config.run, settings, manifest.sha256, loop.model)
         elif devices.chief:
             runs.keep_epochs(config.run, loop.position.epoch - 1)
+        if devices.chief:
+            provenance.note_machine(config.run)
         try:
             _learn(config, loop, callbacks)
         except Interrupted:
@@ -125,6 +131,7 @@ def _learn(
                 learned = loop.learn(told, advance)
             loop.save()  # Validation can be long, and need not be waited for.
             record = {"epoch": position.epoch, **learned, **loop.validate()}
+            record["seconds"] = round(loop.clock(), 3)
             _judge(loop, record)
             told.on_epoch_end(position.epoch, record)
             position.next_epoch()

@@ -157,9 +157,12 @@ def _last_map(tensor: Any) -> Any:
 
 
 def archive(run: Run) -> keras.export.ExportArchive:
-    """Collects a run's signatures into an archive that can be written out."""
+    """Collects a run's signatures into an archive that can be written out.
+
+    The network is not tracked: the endpoints bring its variables along, and tracking
+    would store each of them a second time.
+    """
     collected: Any = keras.export.ExportArchive()
-    collected.track(run.model)
     for name, signature in signatures(run).items():
         collected.add_endpoint(name, signature.function, [signature.takes])
     return collected

@@ -1,6 +1,7 @@
 """Writes labelled scans as TFRecord shards with a manifest.
 
 python -m pipeline.shards --data DATA --out data/shards/NAME
+python -m pipeline.shards --data DATA --mix-other 0.25 --out data/shards/NAME
 python -m pipeline.shards --phantom 160 --out data/shards/NAME
 python -m pipeline.shards verify --shards data/shards/NAME
 python -m pipeline.shards describe --shards data/shards/NAME
@@ -17,6 +18,7 @@ from pipeline.manifest import Manifest
 from pipeline.phantom import PhantomConfig, phantom_scans
 from pipeline.shards.building import build, cut_part
 from pipeline.shards.cutting import REJECTED
+from pipeline.shards.mixing import add_others
 from pipeline.shards.planning import ShardsConfig
 from pipeline.sources import find_scans
 from pipeline.splits import SPLITS
@@ -26,7 +28,10 @@ _log = logging.getLogger(__name__)
 
 def _scans(config: ShardsConfig) -> Sequence[LabelledScan]:
     if config.data is not None:
-        return find_scans(config.data)
+        scans = find_scans(config.data)
+        if config.mix_other is None:
+            return scans
+        return add_others(scans, config.mix_other, config.split_config())
     assert config.phantom is not None
     return phantom_scans(
         PhantomConfig(config.phantom, config.seed, config.sealed, config.without)

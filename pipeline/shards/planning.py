@@ -33,6 +33,10 @@ class ShardsConfig:
         sealed: Simulate anatomies, protocol families and artefacts that no training
             sees, all for a test that is looked at once.
         without: Ingredients of simulated scans to leave out: what are they worth?
+        mix_other: With `data`: simulated scans of the class `other` are added until
+            they and the data's own are this share of the scans of every split, in
+            (0, 1). 0.25 makes the four classes alike where the data hold as many T1 as
+            T2 and FLAIR.
         seed: Deals the subjects to the splits and shuffles the slices.
         validation: Share of the subjects kept for validation.
         test: Share of the subjects kept for the test.
@@ -56,6 +60,7 @@ class ShardsConfig:
     phantom: int | None = None
     sealed: bool = False
     without: tuple[str, ...] = ()
+    mix_other: float | None = None
     seed: int = 0
     validation: float = 0.1
     test: float = 0.1
@@ -72,10 +77,13 @@ class ShardsConfig:
         if (self.data is None) == (self.phantom is None):
             raise ValueError(
                 "name one source: --data with a folder or CSV file, or --phantom with "
-                "a number of simulated subjects"
+                "a number of simulated subjects; --data with --mix-other adds "
+                "simulated scans to the data, as many as it takes"
             )
         if self.sealed and self.phantom is None:
             raise ValueError("--sealed is a kind of simulated scans; add --phantom N")
+        if self.mix_other is not None:
+            _check_mixture(self.mix_other, self.data)
         for name in ("scans_per_job", "workers"):
             if getattr(self, name) < 1:
                 raise ValueError(
@@ -116,8 +124,25 @@ class ShardsConfig:
         # Neither where the data lie nor how much may be rejected changes a byte.
         del content["max_rejected"]
         content["data"] = None if self.data is None else self.data.resolve().name
-        content["phantom_code"] = None if self.phantom is None else _phantom_code()
+        simulated = self.phantom is not None or self.mix_other is not None
+        content["phantom_code"] = _phantom_code() if simulated else None
+        if self.mix_other is None:
+            del content["mix_other"]
         return content
+
+
+def _check_mixture(share: float, data: Path | None) -> None:
+    if data is None:
+        raise ValueError(
+            f"--mix-other {share} adds simulated scans to scans of yours, and none are "
+            "named; add --data with a folder or CSV file, or leave it out: simulated "
+            "scans hold `other` already"
+        )
+    if not 0 < share < 1:
+        raise ValueError(
+            f"mix_other must be above 0 and below 1, got {share}; it is the share of "
+            "the scans of a split that are `other`, for example 0.25"
+        )
 
 
 def _phantom_code() -> str:

@@ -68,7 +68,7 @@ def finish(processes: Sequence[subprocess.Popen[str]], code: int = 0) -> str:
 
 
 def result(run: Path) -> list[Any]:
-    timed = ("slices_per_second", "input_bound")
+    timed = ("slices_per_second", "input_bound", "seconds")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
     metrics = [
         {name: value for name, value in line.items() if name not in timed}

@@ -39,7 +39,7 @@ def config(shards: Path, run: Path, **changes: Any) -> TrainConfig:
 
 def result(run: Path) -> dict[str, Any]:
     """Everything that a training is for; how fast it was is no part of it."""
-    timed = ("slices_per_second", "input_bound")
+    timed = ("slices_per_second", "input_bound", "seconds")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
     with np.load(run / "checkpoints" / "last.npz") as content:
         names = sorted(set(content.files) - {"about"})

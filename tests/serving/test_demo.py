@@ -1,13 +1,17 @@
 """`make demo` in small: the same script, fewer heads and epochs."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from serving.demo import Unseen, unseen_scans
+from serving.demo import DemoConfig, Unseen, demo, unseen_scans
+from serving.registry import NAME
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,3 +58,43 @@ def test_the_unseen_scans_exist_and_none_is_in_the_training_seed(
     }
     script = (ROOT / "serving" / "demo.sh").read_text()
     assert "--seed 2026" in script
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """A picture that is simulated for all that the demo knows."""
+    noise = np.random.default_rng(1).integers(0, 255, (60, 60), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "fresh.png")
+    (tmp_path / "labels.csv").write_text("path,label\nfresh.png,T2\n")
+    return tmp_path
+
+
+def test_both_models_stand_side_by_side_with_their_counts(
+    fresh: Path, root: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.delenv("MRI_REAL_DATA", raising=False)
+    demo(DemoConfig(fresh=fresh, models=root, released=root / NAME))
+    said = capsys.readouterr().out
+    assert "demo: verdict" in said
+    assert "released: verdict" in said
+    (row,) = [line for line in said.splitlines() if "fresh.png" in line]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells[:2] == ["simulated: fresh.png", "T2"]
+    assert cells[2:4] == cells[4:6]  # Here both are copies of one model.
+    counts = re.findall(
+        r"^(\w+): (\d+) right, (\d+) unsure, (\d+) wrong, (\d+) refused$", said, re.M
+    )
+    assert [name for name, *_ in counts] == ["demo", "released"]
+    asked = len(list(unseen_scans(fresh)))
+    assert all(sum(map(int, numbers)) == asked for _, *numbers in counts)
+
+
+def test_the_demo_goes_on_without_a_released_model(
+    fresh: Path, root: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.delenv("MRI_REAL_DATA", raising=False)
+    demo(DemoConfig(fresh=fresh, models=root, released=tmp_path / "none"))
+    said = capsys.readouterr().out
+    assert "released: verdict" not in said
+    assert "no released model to compare with" in said

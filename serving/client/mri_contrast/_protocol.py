@@ -121,7 +121,7 @@ class Protocol:
         if code == "UNAVAILABLE":
             return ServerUnavailable(
                 f"no server answers at {self.target}: start one, or check HOST:PORT "
-                f"({details})"
+                f"(`make serve` starts one in a checkout of mri-contrast; {details})"
             )
         if code == "DEADLINE_EXCEEDED":
             return DeadlineExceeded(

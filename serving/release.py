@@ -1,0 +1,133 @@
+"""Makes a published version the released one, which every checkout brings along.
+
+    python -m serving.release --version 3
+
+`serving/released/` holds one model, at most 3 MB with its card: what a stranger gets
+who has trained nothing. The new one is in place by a rename, then the old one goes.
+"""
+
+import dataclasses
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.command import DONE, run_command
+from pipeline.files import write_json
+from pipeline.released import RELEASED, find_released
+from serving import durable
+from serving.card import CARD
+from serving.registry import NAME, Registry, RegistryError
+from serving.workspace import workspace
+
+LIMIT: Final = 3_000_000
+"""Bytes of the whole folder: every clone carries them, and those of earlier ones."""
+
+REFUSED: Final = 3
+
+_TRAINING: Final = ("hours", "machines", "data")
+
+
+class ReleaseRefusedError(Exception):
+    """The version must not be released; the message says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReleaseConfig:
+    """Releases a published version.
+
+    Attributes:
+        version: Which one; `make versions` lists them.
+        root: The registry's root.
+        into: Folder of the released model.
+    """
+
+    version: int
+    root: Path = Path("models")
+    into: Path = RELEASED.parent
+
+
+def main(config: ReleaseConfig) -> int:
+    """Releases a version, says what to do next, returns the exit code."""
+    try:
+        placed = release(config)
+    except ReleaseRefusedError as error:
+        print(f"refused, nothing was released: {error}", file=sys.stderr)
+        return REFUSED
+    print(
+        f"released version {config.version} as {placed}, {size_of(placed) / 1e6:.2f} "
+        f"MB; next: git add {config.into}"
+    )
+    return DONE
+
+
+def release(config: ReleaseConfig) -> Path:
+    """Copies a published version to where the released one lies.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        RegistryError: There is no such version.
+        ReleaseRefusedError: It is too large, or its card lacks what a stranger needs.
+    """
+    registry = Registry(config.root, NAME)
+    published = registry.folder / str(config.version)
+    if config.version not in registry.versions():
+        raise RegistryError(
+            f"{registry.folder} has no version {config.version}; "
+            f"published: {registry.versions() or 'none, run `make publish`'}"
+        )
+    before = find_released(config.into / NAME)
+    number = 1 if before is None else int(before.name) + 1
+    with workspace(config.into) as prepared:
+        model = prepared / "model"
+        shutil.copytree(published, model)
+        card = json.loads((model / CARD).read_text())
+        _check_card(card)
+        write_json(model / CARD, {"version": number, **card})
+        if size_of(model) > LIMIT:
+            raise ReleaseRefusedError(
+                f"it has {size_of(model)} bytes, allowed are {LIMIT}: {_largest(model)}"
+                "; train a smaller network"
+            )
+        placed = config.into / NAME / str(number)
+        placed.parent.mkdir(parents=True, exist_ok=True)
+        durable.move(model, placed)
+    for old in placed.parent.iterdir():
+        if old != placed:
+            shutil.rmtree(old)
+    return placed
+
+
+def size_of(folder: Path) -> int:
+    """Returns the bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _check_card(card: dict[str, Any]) -> None:
+    if not card.get("metrics"):
+        raise ReleaseRefusedError(
+            f"run {card.get('run')} was not evaluated before it was published; "
+            "`make evaluate` and `make publish` it again, then release that version"
+        )
+    training = card.get("training", {})
+    missing = [name for name in _TRAINING if not training.get(name)]
+    if missing:
+        raise ReleaseRefusedError(
+            f"its card does not tell {' and '.join(missing)} of the training; train "
+            "and publish it with this version of the program"
+        )
+
+
+def _largest(folder: Path) -> str:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    files.sort(key=lambda path: -path.stat().st_size)
+    return ", ".join(
+        f"{path.relative_to(folder)} {path.stat().st_size}" for path in files[:3]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(ReleaseConfig, main, prog="python -m serving.release"))
