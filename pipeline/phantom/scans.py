@@ -62,19 +62,16 @@ class PhantomScan:
     Attributes:
         seed: The collection's.
         index: Place in the collection; scans of a subject stand together.
+        split: Where the collection fixes it: sealed scans are for the test alone.
         sealed: Of the kind that no training sees.
         without: Names of `ingredients.INGREDIENTS` that are left out.
     """
 
     seed: int
     index: int
+    split: str | None = None
     sealed: bool = False
     without: tuple[str, ...] = ()
-
-    @property
-    def split(self) -> str | None:
-        """Sealed scans are for tests alone; others are dealt out."""
-        return "test" if self.sealed else None
 
     @property
     def name(self) -> str:
@@ -199,7 +196,8 @@ def _subject(
 
 def phantom_scans(config: PhantomConfig) -> list[PhantomScan]:
     """Lists the scans of a collection without rendering any."""
+    split = "test" if config.sealed else None
     return [
-        PhantomScan(config.seed, index, config.sealed, config.without)
+        PhantomScan(config.seed, index, split, config.sealed, config.without)
         for index in range(config.subjects * SCANS_PER_SUBJECT)
     ]

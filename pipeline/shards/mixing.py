@@ -18,7 +18,7 @@ import numpy as np
 
 from mri_contrast.scans import Scan
 from mri_contrast.slices import cut
-from pipeline.labelled import LabelledScan
+from pipeline.labelled import NO_PLANES, LabelledScan, Planes
 from pipeline.phantom import PhantomConfig, PhantomScan, phantom_scans
 from pipeline.splits import SplitConfig, split_scans
 
@@ -63,6 +63,16 @@ class PictureOf:
     def split(self) -> str | None:
         """Where the mixture puts it."""
         return self.scan.split
+
+    @property
+    def gadolinium(self) -> int:
+        """The scan's: whether a T1 was taken after contrast agent."""
+        return self.scan.gadolinium
+
+    @property
+    def planes(self) -> Planes:
+        """Unknown: a picture has one plane, and no axis says which."""
+        return NO_PLANES
 
     def stamp(self) -> tuple[int, int]:
         """Nothing on a disk that could change: always the same."""
