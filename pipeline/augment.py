@@ -24,15 +24,19 @@ class AugmentConfig:
     Attributes:
         rotation: Largest turn in degrees, on top of quarter turns and flips: files
             come in any orientation, and nothing in a header can be relied on.
-        zoom: Largest zoom, as a share; one axis is stretched by up to a tenth of it.
+        zoom: Largest zoom, as a share; one axis is stretched by up to a tenth of it,
+            unless `zoom_axes` is set.
         shear: Largest shear in degrees.
         shift: Largest shift, as a share of the side.
         gamma: Standard deviation of the logarithm of the exponent.
         gain: Largest change of the window's upper end, as a share.
         bias: Standard deviation of the logarithm of a smooth field.
         noise: Largest standard deviation of the noise on the 0-1 scale; half of the
-            slices get none.
+            slices get none, unless `noise_always` is set.
         blur: Share of slices that lose sharpness.
+        quarter_turns: Turn by 0 to 3 quarters; without them, flips are horizontal.
+        zoom_axes: Draw the zoom of each axis by itself.
+        noise_always: Every slice gets noise of just the deviation `noise`.
     """
 
     rotation: float = 20.0
@@ -44,6 +48,9 @@ class AugmentConfig:
     bias: float = 0.15
     noise: float = 0.05
     blur: float = 0.3
+    quarter_turns: bool = True
+    zoom_axes: bool = False
+    noise_always: bool = False
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -103,11 +110,14 @@ def sample(
         drawn = tf.random.stateless_normal((batch, *shape), seeds[number], alg=_ALG)
         return deviation * drawn
 
-    quarter = tf.floor(between(0, 0, 4))
+    quarter = tf.floor(between(0, 0, 4 if config.quarter_turns else 1))
     angle = quarter * (math.pi / 2) + uniform(1, math.radians(config.rotation))
     flip = tf.sign(uniform(2, 1.0))
     zoom = 1 + uniform(3, config.zoom)
-    stretch = 1 + uniform(4, config.zoom / 10)
+    if config.zoom_axes:
+        stretch = (1 + uniform(4, config.zoom)) / zoom
+    else:
+        stretch = 1 + uniform(4, config.zoom / 10)
     shear = tf.tan(uniform(5, math.radians(config.shear)))
     cosine, sine = tf.cos(angle), tf.sin(angle)
     top = tf.stack([cosine * zoom * flip, zoom * (cosine * shear - sine * stretch)], 1)
@@ -115,13 +125,16 @@ def sample(
     shift = tf.stack([uniform(6, config.shift), uniform(7, config.shift)], 1)
     linear = tf.stack([top, low], 1)
     nodes = (_FIELD_NODES, _FIELD_NODES)
+    noise = tf.maximum(uniform(11, config.noise), 0)
+    if config.noise_always:
+        noise = tf.fill((batch,), config.noise)
     blurred = between(12, 0, 1) < config.blur
     return Augmentation(
         matrices=tf.concat([linear, shift[:, :, None]], 2),
         gamma=tf.exp(normal(8, config.gamma)),
         gain=1 + uniform(9, config.gain),
         bias=normal(10, config.bias, nodes),
-        noise=tf.maximum(uniform(11, config.noise), 0),
+        noise=noise,
         grain=_grain((batch, side, side, 1), seeds[14]),
         blur=tf.where(blurred, between(13, 0, 1), 0.0),
     )
