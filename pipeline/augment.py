@@ -127,7 +127,7 @@ def sample(
     nodes = (_FIELD_NODES, _FIELD_NODES)
     noise = tf.maximum(uniform(11, config.noise), 0)
     if config.noise_always:
-        noise = tf.fill((batch,), config.noise)
+        noise = tf.fill((batch,), float(config.noise))
     blurred = between(12, 0, 1) < config.blur
     return Augmentation(
         matrices=tf.concat([linear, shift[:, :, None]], 2),

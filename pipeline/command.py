@@ -41,8 +41,10 @@ def run_command(
     log_to_console()
     try:
         words = sys.argv[1:] if arguments is None else arguments
-        chosen = {} if default is None else {"default": default(words)}
-        return work(tyro.cli(kind, prog=prog, args=words, **chosen)) or DONE
+        if default is None:
+            return work(tyro.cli(kind, prog=prog, args=words)) or DONE
+        chosen = tyro.cli(kind, prog=prog, args=words, default=default(words))
+        return work(chosen) or DONE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

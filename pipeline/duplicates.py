@@ -23,8 +23,11 @@ from pipeline.splits import SPLITS
 
 SIDE: Final = 16
 WORDS: Final = SIDE * SIDE // 64
-NEAR: Final = 8
+NEAR: Final = 4
 """Bits of 256 in which near-duplicates may differ."""
+
+MARGIN: Final = 0.1
+"""Brighter by less than this share of the slice's deviation counts as equal."""
 
 FLAT: Final = 2.0
 """Slices of a smaller standard deviation, of 255, are blank: alike for no reason."""
@@ -73,7 +76,7 @@ def shared_scans(shards: Path) -> list[tuple[str, str]]:
 
 
 def hashes_of(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Whether each of 16 × 17 patches is brighter than its left neighbour.
+    """Whether each of 16 × 17 patches is clearly brighter than its left neighbour.
 
     Brightness, contrast and a little noise or blur change few of these bits; another
     head changes many ("dHash", Krawetz 2013).
@@ -85,7 +88,9 @@ def hashes_of(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
         (n, 4) uint64.
     """
     small = tf.image.resize(images[..., None], (SIDE, SIDE + 1), method="area")
-    bits = np.diff(small.numpy()[..., 0], axis=2) > 0
+    # By more than a little: in the black around a head, noise would draw the bits.
+    steps = np.diff(small.numpy()[..., 0], axis=2)
+    bits = steps > MARGIN * small.numpy().std(axis=(1, 2), keepdims=True)[..., 0]
     return np.packbits(bits.reshape(len(images), -1), axis=1).view(np.uint64)
 
 

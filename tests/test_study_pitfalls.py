@@ -148,7 +148,7 @@ def test_pitfall_01_noise_has_its_deviation_on_the_scale_of_the_slice() -> None:
 
 def test_pitfall_02_shear_is_in_degrees_and_can_be_seen() -> None:
     drawn = matrices_of(AUGMENTATION)
-    degrees = np.degrees(np.arctan2(drawn[:, 0, 1], drawn[:, 0, 0]))
+    degrees = np.degrees(np.arctan(drawn[:, 0, 1] / np.abs(drawn[:, 0, 0])))
     assert np.abs(degrees).max() == pytest.approx(11.46, rel=0.02)
     # 0.26 pixels at the edge of a slice as written, 15 as meant.
     assert np.tan(np.radians(np.abs(degrees).max())) * SIZE / 2 > 14
@@ -186,9 +186,8 @@ def test_pitfall_05_evaluation_gives_the_same_twice_with_each_example_once(
     np.testing.assert_array_equal(first.logits, again.logits)
     assert first.scans.tolist() == again.scans.tolist()
     assert len(set(first.scans)) == len(first.scans)  # one slice a scan here
-    assert len(first.scans) == json.loads((shards / "manifest.json").read_text())[
-        "scans"
-    ]["test"].values().__iter__().__next__() * len(CLASSES)
+    manifest = json.loads((shards / "manifest.json").read_text())
+    assert len(first.scans) == sum(manifest["scans"]["test"].values())
 
 
 def test_pitfall_06_a_difference_of_one_in_ten_thousand_proves_nothing() -> None:
@@ -274,9 +273,13 @@ def test_pitfall_11_slices_are_shrunk_by_area_without_pillow_s_lost_name(
 ) -> None:
     assert not hasattr(Image, "ANTIALIAS")
     nowhere("ANTIALIAS")
-    fine = np.indices((600, 600)).sum(axis=0) % 2 * 200
+    # Half of the pixels are dark: one of 16 would say nothing of the others.
+    bright = np.random.default_rng(0).integers(0, 2, (600, 600))
+    fine = bright * picture(0, (600, 600)).astype(int)
+    coarse = fine.reshape(150, 4, 150, 4).mean(axis=(1, 3))
     sent = slices_of(save(tmp_path / "fine.png", fine.astype(np.uint8)))[0]
-    assert sent[20:130, 20:130].std() < 3  # nearest pixels would be a pattern
+    inside = np.s_[40:110, 40:110]
+    assert np.corrcoef(sent[inside].ravel(), coarse[inside].ravel())[0, 1] > 0.99
 
 
 def test_pitfall_12_palette_transparent_colour_and_16_bit_images_give_one_slice(
@@ -424,9 +427,12 @@ def test_pitfall_20_choosing_a_network_never_opens_the_test_slices(
     sealed = tmp_path / "sealed"
     sealed.mkdir()
     for path in shards.iterdir():
-        if path.is_file() and not path.name.startswith("test-"):
-            (sealed / path.name).write_bytes(path.read_bytes())
-    assert not list(sealed.glob("test-*"))
+        if path.is_file():
+            content = path.read_bytes()
+            test = path.name.startswith("test-")
+            (sealed / path.name).write_bytes(bytes(len(content)) if test else content)
+    with pytest.raises(tf.errors.DataLossError):  # nobody can read these
+        next(iter(evaluation_batches(sealed, "test", batch_size=1)))
     assert train(settings(sealed, tmp_path / "run")) == 0
     for name in ("calibration.json", "best.weights.h5"):
         assert (tmp_path / "run" / name).is_file()
@@ -483,7 +489,7 @@ def test_pitfall_25_no_medical_claim_is_made() -> None:
     denied = re.compile(r"\b(no|not|never|nor|without)\b", re.IGNORECASE)
     for page in (page for page in pages if page.is_file()):
         for sentence in re.split(r"(?<=[.!?|])\s", page.read_text()):
-            if re.search(r"diagnos|treatment|clinical", sentence, re.IGNORECASE):
+            if re.search(r"diagnos|treatment|therap", sentence, re.IGNORECASE):
                 assert denied.search(sentence), f"{page.name}: {sentence}"
     assert "Not a medical device" in (ROOT / "README.md").read_text()
 

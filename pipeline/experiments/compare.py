@@ -44,7 +44,8 @@ def by_subject(
     """
     _, index = np.unique(subjects, return_inverse=True)
     errors = np.stack([np.bincount(index, each.astype(float)) for each in wrong])
-    return errors, np.bincount(index).astype(float)
+    counts = np.bincount(index)
+    return errors.astype(np.float64), counts.astype(np.float64)
 
 
 def seed_interval(

@@ -65,8 +65,8 @@ class Job:
 def work(job: Job) -> int:
     """Trains, or goes on, and reads the test slices; returns the exit code."""
     run = job.training.run
-    patiences = {each.patience for each in job.readings} - {None}
-    code = train(job.training, [_Prefix(run, patience) for patience in patiences])
+    shorter = [each.patience for each in job.readings if each.patience is not None]
+    code = train(job.training, [_Prefix(run, patience) for patience in shorter])
     if code:
         return code
     lines = (run / "metrics.jsonl").read_text().splitlines()

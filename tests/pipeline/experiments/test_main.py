@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.experiments.__main__ import ExperimentsConfig
+from pipeline.experiments.__main__ import ExperimentsConfig, experiments
 from pipeline.manifest import Manifest
 
 Built = tuple[Path, Manifest]
-ROWS = ("study-more", "study-submitted", "ours")
+
+pytestmark = pytest.mark.timeout(900)  # each training starts a process
+
+ROWS = ("study-submitted", "ours")
 
 
 def start(shards: Path, root: Path, *words: str) -> subprocess.Popen[str]:
@@ -30,6 +33,12 @@ def start(shards: Path, root: Path, *words: str) -> subprocess.Popen[str]:
         text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
+
+
+def config(shards: Path, root: Path, **changes: Any) -> ExperimentsConfig:
+    """Of the same experiments, in this process."""
+    same = {"epochs": 2, "scale": 0.02, "seeds": (0,), "only": ROWS, **changes}
+    return ExperimentsConfig(test=shards, shards=shards, root=root, **same)
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
@@ -47,7 +56,7 @@ def table(root: Path) -> dict[str, Any]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    printed, errors = process.communicate(timeout=280)
+    printed, errors = process.communicate()
     assert process.returncode == 0, errors
     return printed
 
@@ -89,33 +98,34 @@ def test_killed_and_stopped_experiments_go_on_to_the_same_table(
     killed.kill()  # -9: nothing of it can say goodbye
     killed.communicate()
     stopped = start(lasting_shards[0], tmp_path, *words)
-    wait_for(tmp_path / "study-more-0" / "checkpoints" / "last.npz", stopped)
+    wait_for(tmp_path / "ours-0" / "checkpoints" / "last.npz", stopped)
     stopped.send_signal(signal.SIGINT)
-    stopped.communicate(timeout=120)
+    stopped.communicate()
     assert stopped.returncode == 130
     finish(start(lasting_shards[0], tmp_path, *words))
     assert table(tmp_path) == table(straight[0])
 
 
 def test_what_is_stored_is_neither_trained_nor_measured_again(
-    straight: tuple[Path, str], lasting_shards: Built
+    straight: tuple[Path, str],
+    lasting_shards: Built,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     root, printed = straight
     stored = {path: path.stat().st_mtime_ns for path in root.glob("*.npz")}
-    assert len(stored) == 3
-    again = start(lasting_shards[0], root, "--only", "ours", "--seeds", "0")
-    assert finish(again) == printed
+    assert len(stored) == 2
+    assert experiments(config(lasting_shards[0], root, only=ROWS[1:])) == 0
+    assert capsys.readouterr().out == printed
     assert {path: path.stat().st_mtime_ns for path in root.glob("*.npz")} == stored
 
 
 def test_other_settings_are_refused_before_anything_is_trained(
     straight: tuple[Path, str], lasting_shards: Built
 ) -> None:
-    process = start(lasting_shards[0], straight[0], "--seeds", "0", "--epochs", "3")
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert "measured with another epochs" in errors
-    assert "--root" in errors
+    runs = sorted(straight[0].glob("*-0"))
+    with pytest.raises(ValueError, match=r"measured with another epochs.*--root"):
+        experiments(config(lasting_shards[0], straight[0], epochs=3))
+    assert sorted(straight[0].glob("*-0")) == runs
 
 
 @pytest.mark.parametrize(
