@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
@@ -70,7 +70,9 @@ def rows(
     """
     drawn = {"as stored": list(slices)}
     for title, names in _ROWS.items():
-        without = {name: 0.0 for name in _STRENGTHS if name not in names}
+        without: dict[str, Any] = {
+            name: 0.0 for name in _STRENGTHS if name not in names
+        }
         only = dataclasses.replace(config, **without)
         parameters = sample(only, len(slices), tf.constant([seed, 0], tf.int32))
         changed = apply(normalise(tf.constant(slices)), parameters)
