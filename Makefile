@@ -12,6 +12,8 @@ SCAN ?=
 VERSION ?=
 SUBJECTS ?= 400
 MIX ?=
+PRESET ?=
+TEST ?=
 ARGS ?=
 SYSTEM_PYTHON ?= python3.11
 LOCK ?= requirements.lock
@@ -30,7 +32,7 @@ READY := $(STAMP)
 CLI := .venv/bin/mri-contrast
 endif
 
-.PHONY: help setup demo phantom shards verify describe train predict evaluate tune k8s \
+.PHONY: help setup demo phantom shards verify describe train predict evaluate experiments tune k8s \
   publish promote rollback versions release-model serve identify bench peers profile test lint clean
 
 help: ## List the commands
@@ -61,11 +63,15 @@ verify: $(READY) ## Check every byte and record of SHARDS=
 describe: $(READY) ## Tell what SHARDS= hold; ARGS="--sheet sheet.png" shows it
 	@$(PYTHON) -m pipeline.shards describe --shards "$(SHARDS)" $(ARGS)
 
-train: $(READY) ## Train on SHARDS= into RUN=
-	$(PYTHON) -m pipeline.train --shards "$(SHARDS)" --run "$(RUN)" $(ARGS)
+train: $(READY) ## Train on SHARDS= into RUN=, by the settings of PRESET= where it is given
+	$(PYTHON) -m pipeline.train $(if $(PRESET),--preset "$(PRESET)") --shards "$(SHARDS)" --run "$(RUN)" $(ARGS)
 
 evaluate: $(READY) ## Measure RUN= (or the newest) on its test split, and on MRI_REAL_DATA where it is set
 	$(PYTHON) -m pipeline.evaluate $(NAMED_RUN) $(ARGS)
+
+experiments: $(READY) ## Compare the study's networks with ours: SHARDS= to train on, TEST= shards to test on
+	@test -n "$(TEST)" || { echo "error: no test shards named; make experiments TEST=data/shards/sealed" >&2; exit 2; }
+	$(PYTHON) -m pipeline.experiments --shards "$(SHARDS)" --test "$(TEST)" $(ARGS)
 
 predict: $(READY) ## Identify SCAN= in process: by RUN=, the newest run or the released model
 	@test -n "$(SCAN)" || { echo "error: no scan named; make predict SCAN=upload.nii.gz" >&2; exit 2; }

@@ -24,7 +24,8 @@ class AugmentConfig:
     Attributes:
         rotation: Largest turn in degrees, on top of quarter turns and flips: files
             come in any orientation, and nothing in a header can be relied on.
-        zoom: Largest zoom, as a share; one axis is stretched by up to a tenth of it.
+        zoom: Largest zoom, as a share; one axis is stretched by up to a tenth of it,
+            unless `zoom_axes` is set.
         shear: Largest shear in degrees.
         shift: Largest shift, as a share of the side.
         gamma: Standard deviation of the logarithm of the exponent.
@@ -33,8 +34,11 @@ class AugmentConfig:
             as beside bright fat.
         bias: Standard deviation of the logarithm of a smooth field.
         noise: Largest standard deviation of the noise on the 0-1 scale; half of the
-            slices get none.
+            slices get none, unless `noise_always` is set.
         blur: Share of slices that lose sharpness or, as many, are sharpened.
+        quarter_turns: Turn by 0 to 3 quarters; without them, flips are horizontal.
+        zoom_axes: Draw the zoom of each axis by itself.
+        noise_always: Every slice gets noise of just the deviation `noise`.
     """
 
     rotation: float = 20.0
@@ -47,6 +51,9 @@ class AugmentConfig:
     bias: float = 0.15
     noise: float = 0.05
     blur: float = 0.6
+    quarter_turns: bool = True
+    zoom_axes: bool = False
+    noise_always: bool = False
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -106,11 +113,14 @@ def sample(
         drawn = tf.random.stateless_normal((batch, *shape), seeds[number], alg=_ALG)
         return deviation * drawn
 
-    quarter = tf.floor(between(0, 0, 4))
+    quarter = tf.floor(between(0, 0, 4 if config.quarter_turns else 1))
     angle = quarter * (math.pi / 2) + uniform(1, math.radians(config.rotation))
     flip = tf.sign(uniform(2, 1.0))
     zoom = 1 + uniform(3, config.zoom)
-    stretch = 1 + uniform(4, config.zoom / 10)
+    if config.zoom_axes:
+        stretch = (1 + uniform(4, config.zoom)) / zoom
+    else:
+        stretch = 1 + uniform(4, config.zoom / 10)
     shear = tf.tan(uniform(5, math.radians(config.shear)))
     cosine, sine = tf.cos(angle), tf.sin(angle)
     top = tf.stack([cosine * zoom * flip, zoom * (cosine * shear - sine * stretch)], 1)
@@ -121,13 +131,16 @@ def sample(
     dimmed = tf.where(
         between(15, 0, 1) < config.dim, tf.exp(between(16, math.log(1 / 3), 0)), 1.0
     )
+    noise = tf.maximum(uniform(11, config.noise), 0)
+    if config.noise_always:
+        noise = tf.fill((batch,), float(config.noise))
     blurred = between(12, 0, 1) < config.blur
     return Augmentation(
         matrices=tf.concat([linear, shift[:, :, None]], 2),
         gamma=tf.exp(normal(8, config.gamma)),
         gain=(1 + uniform(9, config.gain)) * dimmed,
         bias=normal(10, config.bias, nodes),
-        noise=tf.maximum(uniform(11, config.noise), 0),
+        noise=noise,
         grain=_grain((batch, side, side, 1), seeds[14]),
         blur=tf.where(blurred, uniform(13, 1.0), 0.0),
     )

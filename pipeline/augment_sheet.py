@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
@@ -23,8 +23,9 @@ from pipeline.sheet import write_sheet
 COLUMNS: Final = 8
 _ATLAS: Final = "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 
-_NOTHING: Final = AugmentConfig(
-    **{field.name: 0.0 for field in dataclasses.fields(AugmentConfig)}
+_STRENGTHS: Final = (
+    *("rotation", "zoom", "shear", "shift"),
+    *("gamma", "gain", "bias", "noise", "blur"),
 )
 _ROWS: Final = {
     "quarter turns and flips": (),
@@ -33,7 +34,7 @@ _ROWS: Final = {
     "gamma and gain": ("gamma", "gain"),
     "noise": ("noise",),
     "blur": ("blur",),
-    "all together": tuple(field.name for field in dataclasses.fields(AugmentConfig)),
+    "all together": _STRENGTHS,
 }
 
 
@@ -69,8 +70,10 @@ def rows(
     """
     drawn = {"as stored": list(slices)}
     for title, names in _ROWS.items():
-        strengths = {name: getattr(config, name) for name in names}
-        only = dataclasses.replace(_NOTHING, **strengths)
+        without: dict[str, Any] = {
+            name: 0.0 for name in _STRENGTHS if name not in names
+        }
+        only = dataclasses.replace(config, **without)
         parameters = sample(only, len(slices), tf.constant([seed, 0], tf.int32))
         changed = apply(normalise(tf.constant(slices)), parameters)
         drawn[title] = list((changed.numpy()[..., 0] * 255).round().astype(np.uint8))

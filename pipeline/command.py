@@ -17,6 +17,7 @@ def run_command(
     *,
     prog: str,
     arguments: Sequence[str] | None = None,
+    default: Callable[[Sequence[str]], Config] | None = None,
 ) -> int:
     """Parses the command line into a configuration, works, and reports the end.
 
@@ -27,6 +28,8 @@ def run_command(
         work: Gets the configuration; returns an exit code, or None for 0.
         prog: The command as the user types it.
         arguments: The command line; the process's own where it is None.
+        default: Chooses what options change by looking at the command line; the
+            dataclass's own defaults where it is None.
 
     Returns:
         0 done, 2 wrong use or unreadable input, 130 interrupted.
@@ -37,7 +40,11 @@ def run_command(
 
     log_to_console()
     try:
-        return work(tyro.cli(kind, prog=prog, args=arguments)) or DONE
+        words = sys.argv[1:] if arguments is None else arguments
+        if default is None:
+            return work(tyro.cli(kind, prog=prog, args=words)) or DONE
+        chosen = tyro.cli(kind, prog=prog, args=words, default=default(words))
+        return work(chosen) or DONE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -6,7 +6,7 @@ outputs["logits"], outputs["plane"], outputs["gadolinium"]
 """
 
 import dataclasses
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import keras
 
@@ -23,6 +23,12 @@ HEAD_WIDTH: Final = 32
 time, since they come after the pooling."""
 
 
+_INITIAL: Final = {
+    "he_normal": keras.initializers.HeNormal,
+    "glorot_uniform": keras.initializers.GlorotUniform,
+}
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class HyperParameters:
     """What the network is made of.
@@ -31,8 +37,17 @@ class HyperParameters:
         filters: Channels of each block of convolution and pooling.
         kernel: Side of the convolutions after the first, in pixels.
         dense: Widths of the layers between the pooled features and the logits.
-        dropout: Share of features dropped before each dense layer, in [0, 1).
+        dropout: Share of features dropped at each dense layer, in [0, 1).
         heads: Tell plane and gadolinium as well, from the pooled features.
+        first_kernel: Side of the first convolution, in pixels.
+        first_stride: Of the first convolution, in pixels.
+        normalise: Batch normalisation in each block; without it, convolutions have
+            a bias.
+        last_pools: 2×2 poolings after the last block, on top of one between blocks.
+        pooling: `average` takes each feature's mean over the slice, `flatten` keeps
+            every place apart.
+        dropout_after: Drop behind each dense layer instead of in front of it.
+        weights: What the first weights are drawn from.
     """
 
     filters: tuple[int, ...] = (16, 32, 48, 64, 96)
@@ -40,6 +55,13 @@ class HyperParameters:
     dense: tuple[int, ...] = (64,)
     dropout: float = 0.2
     heads: bool = True
+    first_kernel: int = 5
+    first_stride: int = 2
+    normalise: bool = True
+    last_pools: int = 0
+    pooling: Literal["average", "flatten"] = "average"
+    dropout_after: bool = False
+    weights: Literal["he_normal", "glorot_uniform"] = "he_normal"
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.filters) <= 6:
@@ -54,16 +76,40 @@ class HyperParameters:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if min(self.first_kernel, self.first_stride) < 1:
+            raise ValueError(
+                f"first_kernel and first_stride must be at least 1, got "
+                f"{self.first_kernel} and {self.first_stride}"
+            )
+        if self.last_pools < 0 or self.side < 1:
+            raise ValueError(
+                f"{len(self.filters)} blocks, first_stride {self.first_stride} and "
+                f"last_pools {self.last_pools} leave no pixel of {SIZE}; take fewer "
+                "blocks or pools, or a smaller stride (last_pools from 0)"
+            )
+
+    @property
+    def side(self) -> int:
+        """Of the features after the last block, in pixels."""
+        pools = len(self.filters) - 1 + self.last_pools
+        side: int = -(-SIZE // self.first_stride) >> pools
+        return side
 
 
 def build(
-    hyper: HyperParameters, *, seed: int = 0, precision: str = "float32"
+    hyper: HyperParameters,
+    *,
+    seed: int = 0,
+    precision: str = "float32",
+    channels: int = 1,
+    classes: int = len(CLASSES),
 ) -> keras.Model:
     """Builds the network with fresh weights.
 
     The first convolution strides over two pixels: at full size it would cost as much
     as all others together. Pooling comes before normalisation, which then touches a
-    quarter of the pixels: 1.6 instead of 2.9 ms a slice and step on a CPU core. What
+    quarter of the pixels: 1.6 instead of 2.9 ms a slice and step on a CPU core; and
+    before the ReLU, which gives the same as after it. What
     the blocks found is averaged over the slice, so that it does not matter where in
     the picture the brain lies.
 
@@ -72,6 +118,8 @@ def build(
         seed: Fixes the first weights; nothing global is seeded.
         precision: Keras' dtype policy of all layers but the outputs; the weights are
             float32 under every policy.
+        channels: Of a slice; others than 1 serve to compare networks on paper.
+        classes: Number of logits; likewise.
 
     Returns:
         A model from (batch, 150, 150, 1) float32 in [0, 1] to a dictionary: `logits`
@@ -79,17 +127,31 @@ def build(
         order of `PLANES` and `gadolinium` (batch, 1), logits too. Its only random
         layers are dropouts.
     """
-    slices = keras.Input((SIZE, SIZE, 1), name="slices")
-    features = slices
+    slices = keras.Input((SIZE, SIZE, channels), name="slices")
+    pooled = _pooled(_blocks(slices, hyper, seed, precision), hyper, precision)
+    logits = keras.layers.Dense(
+        classes,
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
+        dtype="float32",
+        name="logits",
+    )(_dense(pooled, hyper, seed, precision))
+    outputs = {"logits": logits}
+    if hyper.heads:
+        outputs |= _heads(pooled, seed, precision)
+    return keras.Model(slices, outputs, name="mri_contrast")
+
+
+def _blocks(features: Any, hyper: HyperParameters, seed: int, precision: str) -> Any:
+    """Convolution, pooling, normalisation and ReLU, as often as there are filters."""
     for number, filters in enumerate(hyper.filters):
         first = number == 0
         features = keras.layers.Conv2D(
             filters,
-            5 if first else hyper.kernel,
-            strides=2 if first else 1,
+            hyper.first_kernel if first else hyper.kernel,
+            strides=hyper.first_stride if first else 1,
             padding="same",
-            use_bias=False,
-            kernel_initializer=keras.initializers.HeNormal(seed + number),
+            use_bias=not hyper.normalise,
+            kernel_initializer=_INITIAL[hyper.weights](seed + number),
             dtype=precision,
             name=f"convolution_{number}",
         )(features)
@@ -97,39 +159,47 @@ def build(
             features = keras.layers.MaxPooling2D(
                 2, dtype=precision, name=f"pooling_{number}"
             )(features)
-        features = keras.layers.BatchNormalization(
-            momentum=NORMALISATION_MOMENTUM,
-            dtype=precision,
-            name=f"normalisation_{number}",
-        )(features)
+        if hyper.normalise:
+            features = keras.layers.BatchNormalization(
+                momentum=NORMALISATION_MOMENTUM,
+                dtype=precision,
+                name=f"normalisation_{number}",
+            )(features)
         features = keras.layers.ReLU(dtype=precision, name=f"activation_{number}")(
             features
         )
-    pooled = keras.layers.GlobalAveragePooling2D(dtype=precision, name="average")(
-        features
-    )
-    features = pooled
-    for number, width in enumerate(hyper.dense):
-        features = keras.layers.Dropout(
-            hyper.dropout, seed=seed + number, dtype=precision, name=f"dropout_{number}"
+    return features
+
+
+def _pooled(features: Any, hyper: HyperParameters, precision: str) -> Any:
+    """(batch, features): the last block's, pooled or laid out."""
+    for number in range(hyper.last_pools):
+        features = keras.layers.MaxPooling2D(
+            2, dtype=precision, name=f"last_pooling_{number}"
         )(features)
-        features = keras.layers.Dense(
+    if hyper.pooling == "flatten":
+        return keras.layers.Flatten(dtype=precision, name="flatten")(features)
+    average = keras.layers.GlobalAveragePooling2D(dtype=precision, name="average")
+    return average(features)
+
+
+def _dense(features: Any, hyper: HyperParameters, seed: int, precision: str) -> Any:
+    """Dense layers, each with its dropout."""
+    for number, width in enumerate(hyper.dense):
+        drop = keras.layers.Dropout(
+            hyper.dropout, seed=seed + number, dtype=precision, name=f"dropout_{number}"
+        )
+        dense = keras.layers.Dense(
             width,
             "relu",
-            kernel_initializer=keras.initializers.HeNormal(seed + number),
+            kernel_initializer=_INITIAL[hyper.weights](seed + number),
             dtype=precision,
             name=f"dense_{number}",
-        )(features)
-    logits = keras.layers.Dense(
-        len(CLASSES),
-        kernel_initializer=keras.initializers.GlorotUniform(seed),
-        dtype="float32",
-        name="logits",
-    )(features)
-    outputs = {"logits": logits}
-    if hyper.heads:
-        outputs |= _heads(pooled, seed, precision)
-    return keras.Model(slices, outputs, name="mri_contrast")
+        )
+        features = (
+            drop(dense(features)) if hyper.dropout_after else dense(drop(features))
+        )
+    return features
 
 
 def _heads(pooled: Any, seed: int, precision: str) -> dict[str, Any]:

@@ -5,11 +5,13 @@ import json
 import logging
 from typing import Any, Final
 
+import tensorflow as tf
+
 from pipeline.checkpoints import Checkpoint, Position, restore
 from pipeline.dataset import training_batches, validation_batches
 from pipeline.devices import Devices
 from pipeline.loop import Loop
-from pipeline.manifest import Manifest
+from pipeline.manifest import Manifest, load_manifest
 from pipeline.model import build
 from pipeline.settings import TrainConfig
 from pipeline.share import steps_per_epoch
@@ -45,7 +47,8 @@ def share_steps(
     step = StepConfig(
         config.augment, share, config.accumulate, config.seed, config.heads_weight
     )
-    return step, steps_per_epoch(manifest, share, devices.replicas)
+    whole = steps_per_epoch(manifest, share, devices.replicas)
+    return step, config.steps_per_epoch or whole
 
 
 def check_hosts(
@@ -94,7 +97,9 @@ def prepare(
         model = build(config.hyper, seed=config.seed, precision=devices.precision)
         optimizer = build_optimizer(
             model,
-            cosine_schedule(config.learning_rate, steps * config.epochs),
+            cosine_schedule(config.learning_rate, steps * config.epochs)
+            if config.schedule == "cosine"
+            else config.learning_rate,
             weight_decay=config.weight_decay,
             precision=devices.precision,
         )
@@ -103,6 +108,10 @@ def prepare(
         restore(checkpoint, [*model.variables, *optimizer.variables])
         position = checkpoint.position
         _log.info("going on at epoch %d, step %d", position.epoch, position.step)
+    # Epochs of the training may be longer or shorter than a pass over the slices.
+    whole = steps_per_epoch(load_manifest(config.shards), step.slices, devices.replicas)
+    done = (position.epoch - 1) * steps + position.step
+    validated = VALIDATION_BATCH if config.validation_steps is None else step.slices
     return Loop(
         run=config.run,
         devices=devices,
@@ -116,15 +125,17 @@ def prepare(
                     config.shards,
                     batch_size=step.slices,
                     seed=config.seed,
-                    first_epoch=position.epoch - 1,
-                    first_step=position.step,
+                    first_epoch=done // whole,
+                    first_step=done % whole,
                     share=part,
                 )
                 for part in devices.shares()
             ]
         ),
         validation=[
-            validation_batches(config.shards, batch_size=VALIDATION_BATCH, share=part)
+            validation_batches(config.shards, batch_size=validated, share=part).take(
+                config.validation_steps or tf.data.INFINITE_CARDINALITY
+            )
             for part in devices.shares()
         ],
         steps=steps,

@@ -18,15 +18,24 @@ class TrainConfig:
     """Trains a network.
 
     Attributes:
+        preset: Start from the settings of this name in `pipeline.presets`; options
+            that are given besides go before them. In a run's `config.json` it tells
+            where the other settings came from.
         shards: Folder of shards with their manifest.
         run: Folder of the run; one that was interrupted goes on.
-        epochs: Passes over the training slices, at most.
+        epochs: Passes over the training slices, at most; or as many times
+            `steps_per_epoch` steps.
         patience: Epochs without a better validation loss before training stops.
         batch_size: Slices a step, over all devices.
         accumulate: The gradient of a step is added up over so many parts, so that a
             batch need not fit into the devices at once.
-        learning_rate: Peak of a cosine schedule.
-        weight_decay: Of AdamW.
+        steps_per_epoch: Steps between two validations, going on through the training
+            slices from where the epoch before ended; a whole pass where not given.
+        validation_steps: Batches of `batch_size` validation slices, the same ones after
+            every epoch; all slices where not given.
+        learning_rate: Peak of a cosine schedule, or constant.
+        schedule: `cosine` is a short rise and a fall to a hundredth; or `constant`.
+        weight_decay: Of AdamW; 0 is Adam.
         heads_weight: What the losses of plane and gadolinium count, against 1 for
             that of the class; without `--hyper.heads` it says nothing.
         seed: Fixes weights, order and augmentation.
@@ -42,13 +51,17 @@ class TrainConfig:
             this step 1.5 to 2 times slower.
     """
 
+    preset: str = "default"
     shards: Path = Path("data/shards/phantom")
     run: Path = Path("runs/train/default")
     epochs: int = 12
     patience: int = 10
     batch_size: int = 32
     accumulate: int = 1
+    steps_per_epoch: int | None = None
+    validation_steps: int | None = None
     learning_rate: float = 2e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: float = 1e-3
     heads_weight: float = 0.1
     seed: int = 0
@@ -66,6 +79,13 @@ class TrainConfig:
                 raise ValueError(
                     f"{name} must be at least 1, got {getattr(self, name)}"
                 )
+        for name in ("steps_per_epoch", "validation_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, or not be given for all there are; "
+                    f"got {value}"
+                )
         for name in ("learning_rate", "checkpoint_seconds"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -78,7 +98,10 @@ class TrainConfig:
     def identity(self, manifest: Manifest, devices: Devices) -> dict[str, Any]:
         """What the result of a training depends on."""
         content = json.loads(json.dumps(dataclasses.asdict(self), default=str))
-        for name in ("run", "shards", "checkpoint_seconds", "restart", "device", "xla"):
+        for name in (
+            *("preset", "run", "shards", "checkpoint_seconds", "restart"),
+            *("device", "xla"),
+        ):
             del content[name]
         return {
             "manifest_sha256": manifest.sha256,

@@ -75,7 +75,7 @@ def cosine_schedule(
 
 def build_optimizer(
     model: keras.Model,
-    schedule: keras.optimizers.schedules.LearningRateSchedule,
+    schedule: keras.optimizers.schedules.LearningRateSchedule | float,
     *,
     weight_decay: float,
     precision: str = "float32",
@@ -84,7 +84,7 @@ def build_optimizer(
 
     Args:
         model: Whose weights it will change; built in the same strategy's scope.
-        schedule: Learning rate by step.
+        schedule: Learning rate by step, or a constant one.
         weight_decay: Share of a weight lost in each step, times the learning rate.
         precision: Keras' dtype policy of the model.
     """

@@ -1,6 +1,7 @@
 """Trains the network on shards and leaves a finished run.
 
     python -m pipeline.train --shards data/shards/NAME --run runs/train/NAME
+    python -m pipeline.train --preset study-submitted --seed 1
 
 Ctrl+C and SIGTERM save where the training stands and finish the run with the best
 network so far; the same command goes on, to the same result as without a stop. So it
@@ -18,7 +19,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipeline import augment, files, provenance, runs, scoring
+from pipeline import augment, files, presets, provenance, runs, scoring
 from pipeline.board import PICTURES, Board
 from pipeline.calibration import calibrate
 from pipeline.checkpoints import load_checkpoint
@@ -129,13 +130,13 @@ def _learn(
             title = f"epoch {position.epoch}/{config.epochs}"
             with progress(title, loop.steps - position.step, "steps") as advance:
                 learned = loop.learn(told, advance)
-            loop.save()  # Validation can be long, and need not be waited for.
+            loop.save_between()  # Validation can be long, and need not be waited for.
             record = {"epoch": position.epoch, **learned, **loop.validate()}
             record["seconds"] = round(loop.clock(), 3)
             _judge(loop, record)
             told.on_epoch_end(position.epoch, record)
             position.next_epoch()
-            loop.save()
+            loop.save_between()
     finally:
         told.on_train_end()
 
@@ -200,7 +201,9 @@ def _finish(config: TrainConfig) -> None:
 
 def main() -> int:
     """Runs the command and returns its exit code."""
-    return run_command(TrainConfig, train, prog="python -m pipeline.train")
+    return run_command(
+        TrainConfig, train, prog="python -m pipeline.train", default=presets.chosen
+    )
 
 
 if __name__ == "__main__":

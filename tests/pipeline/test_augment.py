@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -95,6 +97,35 @@ def test_noise_is_on_the_scale_of_the_slice() -> None:
     )
     np.testing.assert_allclose(deviations, augmentation.noise.numpy(), atol=3e-3)
     assert deviations.max() > 0.05
+
+
+def test_without_quarter_turns_slices_are_only_mirrored() -> None:
+    picture = slices(1).numpy()[0, :, :, 0]
+    config = dataclasses.replace(NOTHING, quarter_turns=False)
+    changed = apply(slices(16), drawn(config, count=16)).numpy()[..., 0]
+    mirrored = [np.abs(each - picture[:, ::-1]).max() < 1e-3 for each in changed]
+    same = [np.abs(each - picture).max() < 1e-3 for each in changed]
+    assert any(mirrored)
+    assert any(same)
+    assert np.all(np.array(mirrored) ^ np.array(same))
+
+
+def test_noise_that_is_always_there_has_one_deviation() -> None:
+    config = dataclasses.replace(NOTHING, noise=0.07, noise_always=True)
+    flat = tf.fill((16, 150, 150, 1), 0.5)
+    changed = apply(flat, drawn(config, count=16)).numpy()
+    np.testing.assert_allclose(changed.std(axis=(1, 2, 3)), 0.07, rtol=0.05)
+
+
+def test_axes_zoom_apart_where_that_is_wanted() -> None:
+    config = dataclasses.replace(NOTHING, zoom=0.2, quarter_turns=False, zoom_axes=True)
+    across, down = np.abs(
+        drawn(config, count=500).matrices.numpy()[:, [0, 1], [0, 1]]
+    ).T
+    for zoom in (across, down):
+        assert 0.8 <= zoom.min() < 0.82
+        assert 1.18 < zoom.max() <= 1.2
+    assert abs(np.corrcoef(across, down)[0, 1]) < 0.15
 
 
 @pytest.mark.parametrize(("name", "value"), [("rotation", -1.0), ("zoom", 1.5)])

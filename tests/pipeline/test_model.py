@@ -59,6 +59,8 @@ def test_depth_and_width_follow_the_hyper_parameters() -> None:
         ({"filters": (8,) * 7}, "filters"),
         ({"kernel": 0}, "kernel"),
         ({"dropout": 1.0}, "dropout"),
+        ({"first_stride": 0}, "first_stride"),
+        ({"filters": (8,) * 6, "last_pools": 3}, "last_pools"),
     ],
 )
 def test_a_network_that_cannot_be_built_is_refused(changes: dict, named: str) -> None:
