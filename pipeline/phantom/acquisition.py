@@ -199,11 +199,12 @@ def _weighted(
         kept[template.SOFT : template.VENTRICLE] = False
     elif stripped:
         kept[template.SHELL :] = False
-        kept[template.VENTRICLE] = True
+        kept[[template.VENTRICLE, template.STEM, template.CISTERN]] = True
     palette *= np.repeat(kept, composition.FOLDS)
     if stripped == "brain":
         solid = anatomy.fractions[:, [physics.WHITE, physics.GREY]].sum(1) > 0.05
-        solid[template.VENTRICLE * composition.FOLDS :] = True
+        ventricle = template.VENTRICLE * composition.FOLDS
+        solid[ventricle : ventricle + composition.FOLDS] = True
         palette *= solid
     image = palette.astype(np.float32)[anatomy.rows]
     for share, tissue in (

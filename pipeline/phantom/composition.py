@@ -25,6 +25,8 @@ class Composition:
         atrophy: Added log-odds of fluid: -1.5 in the young, up to 2.6 in the old.
         grey: Added log-odds of grey matter.
         folding: How strongly the folding field carves sulci.
+        sulci: Share of fluid in a sulcus within grey matter.
+        stem_grey: Share of grey matter in the brain stem.
         fluid_mm: Fluid between brain and skull.
         dura_mm: Thickness of the membrane under the skull.
         inner_mm, marrow_mm, outer_mm: The skull's three layers.
@@ -40,6 +42,8 @@ class Composition:
     atrophy: float
     grey: float
     folding: float
+    sulci: float
+    stem_grey: float
     fluid_mm: float
     dura_mm: float
     inner_mm: float
@@ -61,6 +65,8 @@ def sample_composition(rng: np.random.Generator) -> Composition:
         atrophy=float(rng.choice([rng.uniform(-1.5, 0.3), rng.uniform(0, 2.6)])),
         grey=float(rng.uniform(-0.3, 0.6)),
         folding=float(rng.uniform(0.3, 4.0)),
+        sulci=float(rng.uniform(0, 0.9)),
+        stem_grey=float(rng.uniform(0, 0.5)),
         fluid_mm=float(rng.choice([0.0, rng.uniform(0, 3.0)])),
         dura_mm=float(rng.uniform(0.2, 1.2)),
         inner_mm=float(rng.uniform(1.5, 2.5)),
@@ -73,7 +79,7 @@ def sample_composition(rng: np.random.Generator) -> Composition:
         septum=int(
             rng.choice([physics.FAT, physics.FAT, physics.BONE, physics.MUCOSA])
         ),
-        septum_folds=int(rng.integers(0, 4)),
+        septum_folds=int(rng.choice([0, 0, 1, 2])),
         airway=physics.MUCOSA if rng.random() < 0.15 else physics.NOTHING,
     )
 
@@ -81,7 +87,7 @@ def sample_composition(rng: np.random.Generator) -> Composition:
 def _sample_bands(rng: np.random.Generator) -> tuple[int, ...]:
     """Contiguous runs of bands in random order, so that neighbours change slowly."""
     shares = {
-        physics.MUSCLE: rng.uniform(10, 20),
+        physics.MUSCLE: rng.uniform(14, 28),
         physics.FAT: rng.uniform(4, 12),
         physics.MUCOSA: rng.uniform(1, 6),
         physics.BONE: rng.uniform(1, 5),
@@ -111,10 +117,18 @@ def fractions(composition: Composition) -> NDArray[np.float32]:
         (physics.FAT, composition.marrow_fat),
         (physics.MUSCLE, 1 - composition.marrow_fat),
     )
+    stem = (
+        (physics.WHITE, 1 - composition.stem_grey),
+        (physics.GREY, composition.stem_grey),
+    )
     for code, mixture in (
         (template.EYE, ((physics.EYE, 1.0),)),
         (template.ORBIT, ((physics.FAT, 0.85), (physics.MUSCLE, 0.15))),
         (template.AIRWAY, ((composition.airway, 1.0),)),
+        (template.TONGUE, ((physics.MUSCLE, 0.75), (physics.FAT, 0.25))),
+        (template.MARROW, marrow),
+        (template.STEM, stem),
+        (template.CISTERN, ((physics.FLUID, 1.0),)),
         (template.CORD, ((physics.CORD, 1.0),)),
         (template.CORD_FLUID, ((physics.FLUID, 1.0),)),
         (template.VENTRICLE, ((physics.FLUID, 1.0),)),
@@ -148,6 +162,11 @@ def _brain(composition: Composition) -> NDArray[np.float32]:
     mixture = np.zeros((*weight.shape[:2], len(physics.TISSUES)), np.float32)
     parts = [physics.WHITE, physics.GREY, physics.FLUID]
     mixture[..., parts] = weight / weight.sum(-1, keepdims=True)
+    # Averaging many people has filled their sulci with grey matter: some fluid returns.
+    cut = composition.sulci * np.exp(-((fold / 0.2) ** 2))
+    opened = np.clip(2 * (grey - 0.35), 0, 1)[:, None] * cut
+    mixture *= (1 - opened[..., None]).astype(np.float32)
+    mixture[..., physics.FLUID] += opened.astype(np.float32)
     return mixture
 
 

@@ -40,10 +40,14 @@ SOFT_BANDS: Final = 32
 is a smooth noise's quantile, which a subject maps to muscle, fat, marrow or air."""
 
 (
-    EYE, ORBIT, AIRWAY, CORD, CORD_FLUID, VERTEBRA, DISC, VENTRICLE, SINUS, AIR,
+    EYE, ORBIT, AIRWAY, TONGUE, CORD, CORD_FLUID, VERTEBRA, DISC, MARROW,
+    VENTRICLE, STEM, CISTERN, SINUS, AIR,
 ) = range(
-    SOFT + SOFT_DEPTHS * SOFT_BANDS, SOFT + SOFT_DEPTHS * SOFT_BANDS + 10
+    SOFT + SOFT_DEPTHS * SOFT_BANDS, SOFT + SOFT_DEPTHS * SOFT_BANDS + 14
 )  # fmt: skip
+
+CORTEX, CEREBELLUM, DEEP = range(3)
+"""How a place is folded: by sheets, by finer ones, not at all."""
 CODES: Final = AIR + 1
 
 _log = logging.getLogger(__name__)
@@ -61,11 +65,13 @@ class Template:
     Attributes:
         codes: (197, 253, 259) uint16, axes left-right, back-front, down-up, 1 mm.
         ventricle_mm: Same shape, uint8: distance to the ventricles, at most 255.
+        folding: Same shape, uint8: `CORTEX`, `CEREBELLUM` or `DEEP`.
         origin: Voxel of MNI (0, 0, 0).
     """
 
     codes: NDArray[np.uint16]
     ventricle_mm: NDArray[np.uint8]
+    folding: NDArray[np.uint8]
     origin: tuple[float, float, float]
 
 
@@ -80,7 +86,9 @@ def load_template() -> Template:
     if path.is_file():
         with np.load(path) as stored:
             x, y, z = stored["origin"].tolist()
-            return Template(stored["codes"], stored["ventricle_mm"], (x, y, z))
+            return Template(
+                stored["codes"], stored["ventricle_mm"], stored["folding"], (x, y, z)
+            )
     built = _build()
     try:
         with replacing(path) as temporary, temporary.open("wb") as file:
@@ -108,13 +116,18 @@ def _build() -> Template:
     inside = ndimage.distance_transform_edt(skull_content).astype(np.float32)
     mni = _mni_grid(grey.shape, origin)
     codes = _head_codes(outside, mni)
-    codes[_venous_sinus(outside, mni)] = SINUS
     brain = (grey * (LEVELS - 1)).round() * LEVELS + (white * (LEVELS - 1)).round()
     codes[skull_content] = brain[skull_content].astype(np.uint16)
     fluid = skull_content & (grey + white < 0.5) & (inside > 22)
     codes[fluid & (grey + white < 0.1)] = VENTRICLE
+    codes[_venous_sinus(outside, mni)] = SINUS
+    stem, cistern = _brain_stem(mni)
+    codes[cistern & ~(grey + white > 0.5)] = CISTERN
+    codes[stem] = STEM
     distance = ndimage.distance_transform_edt(~fluid)
-    return Template(codes, np.minimum(distance, 255).astype(np.uint8), origin)
+    return Template(
+        codes, np.minimum(distance, 255).astype(np.uint8), _folding(mni), origin
+    )
 
 
 def _tissue_maps() -> tuple[
@@ -184,11 +197,40 @@ def _venous_sinus(
     return near & (sagittal | transverse)
 
 
+def _brain_stem(
+    mni: list[NDArray[np.float32]],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Midbrain, pons and medulla down to the cord, and the fluid around them.
+
+    The probability maps fade out there, since people's stems lie in different places.
+    """
+    parts = (
+        ((0, -24, -14), (15, 10, 12)),
+        ((0, -27, -33), (16, 13, 15)),
+        ((0, -37, -52), (8, 8, 17)),
+        ((0, -43, -68), (6.5, 6, 16)),
+    )
+    stem = cistern = np.zeros((), bool)
+    for centre, (x, y, z) in parts:
+        stem = stem | _ball(mni, centre, (x, y, z))
+        cistern = cistern | _ball(mni, centre, (x + 5, y + 5, z + 2))
+    return stem, cistern
+
+
+def _folding(mni: list[NDArray[np.float32]]) -> NDArray[np.uint8]:
+    """Where sulci are fine, and where there are none: nuclei around the ventricles."""
+    shape = tuple(axis.size for axis in mni)
+    folding = np.full(shape, CORTEX, np.uint8)
+    folding[_ball(mni, (0, -64, -38), (56, 34, 27))] = CEREBELLUM
+    folding[_ball(mni, (0, -8, 6), (34, 34, 20))] = DEEP
+    return folding
+
+
 def _noise_bands(shape: tuple[int, ...]) -> NDArray[np.uint16]:
     """Quantile band of a smooth random field: what face and neck are textured by."""
-    coarse = np.random.default_rng(152).standard_normal([-(-s // 3) for s in shape])
-    field = ndimage.gaussian_filter(coarse.astype(np.float32), 1.6)
-    field = ndimage.zoom(field, 3, order=1)[tuple(slice(0, s) for s in shape)]
+    coarse = np.random.default_rng(152).standard_normal([-(-s // 5) for s in shape])
+    field = ndimage.gaussian_filter(coarse.astype(np.float32), 1.5)
+    field = ndimage.zoom(field, 5, order=1)[tuple(slice(0, s) for s in shape)]
     edges = np.quantile(field[::4, ::4, ::4], np.linspace(0, 1, SOFT_BANDS + 1)[1:-1])
     return np.digitize(field, edges).astype(np.uint16)
 
@@ -229,6 +271,12 @@ def _organs(
             (EYE, _ball(mni, (side * 32, 70, -34), (12.5, 12.5, 12.5))),
             (AIRWAY, _ball(mni, (side * 28, 58, -60), (14, 17, 15))),
         ]
+    organs += [
+        (MARROW, _ball(mni, (0, 78, -106), (34, 16, 9))),  # jaw
+        (MARROW, _ball(mni, (0, 6, -46), (10, 7, 14))),  # clivus
+        (TONGUE, _ball(mni, (0, 45, -88), (23, 31, 19))),
+        (AIRWAY, _ball(mni, (0, 46, -68), (18, 28, 4))),  # between tongue and palate
+    ]
     nose = _ball(mni, (0, 65, -52), (12, 32, 20))
     throat = ((mni[0] / 11) ** 2 + ((mni[1] - 12) / 8) ** 2 <= 1) & (mni[2] < -50)
     organs += [(AIRWAY, nose), (AIRWAY, throat)]
