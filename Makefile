@@ -29,7 +29,7 @@ READY := $(STAMP)
 CLI := .venv/bin/mri-contrast
 endif
 
-.PHONY: help setup demo phantom shards verify describe train predict evaluate tune k8s \
+.PHONY: help setup demo phantom shards verify describe train predict evaluate explain tune k8s \
   publish promote rollback versions serve identify bench peers profile test lint clean
 
 help: ## List the commands
@@ -63,8 +63,12 @@ describe: $(READY) ## Tell what SHARDS= hold; ARGS="--sheet sheet.png" shows it
 train: $(READY) ## Train on SHARDS= into RUN=
 	$(PYTHON) -m pipeline.train --shards "$(SHARDS)" --run "$(RUN)" $(ARGS)
 
-evaluate: $(READY) ## Measure RUN= (or the newest) on its test split, and on MRI_REAL_DATA where it is set
-	$(PYTHON) -m pipeline.evaluate $(NAMED_RUN) $(ARGS)
+evaluate: $(READY) ## Measure RUN= (or the newest) on its test split and MRI_REAL_DATA; writes report.html
+	$(PYTHON) -m pipeline.evaluate $(NAMED_RUN) $(if $(filter-out file,$(origin SHARDS)),--shards "$(SHARDS)") $(ARGS)
+
+explain: $(READY) ## One page about SCAN=: slices, probabilities, where RUN= looked; explain.png
+	@test -n "$(SCAN)" || { echo "error: no scan named; make explain SCAN=upload.nii.gz" >&2; exit 2; }
+	@$(PYTHON) -m pipeline.explain --scan "$(SCAN)" $(NAMED_RUN) $(ARGS)
 
 predict: $(READY) ## Identify SCAN= in process, without a server
 	@test -n "$(SCAN)" || { echo "error: no scan named; make predict SCAN=upload.nii.gz" >&2; exit 2; }
