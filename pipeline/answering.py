@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mri_contrast.slices import SIZE
 from mri_contrast.verdict import Verdict, combine
 from pipeline import scoring
+from pipeline.contrasts import CLASSES
 from pipeline.runs import Run, load_run, newest_run
 from pipeline.saliency import heat_of, logits_of
 
@@ -119,10 +120,7 @@ def of_export(folder: Path) -> Answerer:
         )
     answer, explain = loaded.signatures[SIGNATURE], loaded.signatures["explain"]
     card = _card_of(found)
-    outputs = answer.structured_outputs
-    classes = tuple(
-        card.get("classes") or [name for name in outputs if not name.startswith("aux_")]
-    )
+    classes = _classes_of(card, answer.structured_outputs)
     blank = answer(slices=tf.zeros((1, SIZE, SIZE), tf.uint8))
 
     def log_probabilities(slices: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -155,6 +153,13 @@ def _version_in(folder: Path) -> Path:
             "folder of an exported model, or of its versions"
         )
     return max(numbered, key=lambda path: int(path.name))
+
+
+def _classes_of(card: dict[str, Any], outputs: dict[str, Any]) -> tuple[str, ...]:
+    """The card's classes, or those of the outputs, which come ordered by name."""
+    if "classes" in card:
+        return tuple(card["classes"])
+    return tuple(name for name in CLASSES if name in outputs)
 
 
 def _card_of(model: Path) -> dict[str, Any]:

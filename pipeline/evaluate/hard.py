@@ -24,6 +24,7 @@ from pipeline.progress import progress
 
 LOW: Final = 0.80
 HIGH: Final = 0.95
+MARGIN: Final = 0.02
 STEP: Final = 0.5
 MAX_LEVEL: Final = 12.0
 """There hardly a scan can be told by eye; a model that is right still is not hard to
@@ -36,6 +37,9 @@ WANTED: Final = 3000
 """Scans: fewer are spoiled in several ways each. With 15 bins and 600 scans perfect
 probabilities would show an error of 0.035 by chance alone, with 3000 of 0.016."""
 
+
+SEARCHED: Final = 400
+"""Scans, at most, that a step of the search looks at: 1.5 points of the accuracy."""
 
 TOGETHER: Final = 64
 """Scans that are asked about at once."""
@@ -125,9 +129,14 @@ def _ask(
 
 
 def measure(
-    answerer: Answerer, scans: Sequence[Stored]
+    answerer: Answerer, scans: Sequence[Stored], wanted: int = WANTED
 ) -> tuple[dict[str, Any], Answers]:
     """Finds the level and measures calibration there.
+
+    Args:
+        answerer: What answers.
+        scans: At least one.
+        wanted: So many scans, at least, are measured, by spoiling each several times.
 
     Returns:
         `reached`: whether the accuracy is within 0.80 and 0.95; `level`, `trail` of
@@ -137,7 +146,7 @@ def measure(
     """
     level, trail = _search(answerer, scans)
     # Where nothing is done to a scan, drawing again would count it twice.
-    draws = -(-WANTED // len(scans)) if level else 1
+    draws = -(-wanted // len(scans)) if level else 1
     answers = judge(answerer, scans, level, draws)
     resamples = Resamples.of(answers.subjects)
     accuracy = float(answers.right.mean())
@@ -160,13 +169,14 @@ def _search(
     """The first level, by steps of a half, where the accuracy is low enough.
 
     A step that falls too deep is halved until it does not. Each step is measured on
-    one draw; it aims a point inside of both limits, since all draws scatter.
+    one draw of some scans; it aims inside of both limits, since draws scatter.
     """
-    low, high = LOW + 0.01, HIGH - 0.01
+    low, high = LOW + MARGIN, HIGH - MARGIN
+    some = scans[:: -(-len(scans) // SEARCHED)]
     trail: list[list[float]] = []
     level, step = 0.0, STEP
     while True:
-        accuracy = float(judge(answerer, scans, level, 1).right.mean())
+        accuracy = float(judge(answerer, some, level, 1).right.mean())
         trail.append([level, accuracy])
         if accuracy < low and level > 0 and step > STEP / 16:
             level -= step
