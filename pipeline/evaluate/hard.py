@@ -33,11 +33,6 @@ please but wrong about the data."""
 SLICES: Final = 8
 """At most, of each scan: 1200 scans then take 216 MB."""
 
-WANTED: Final = 3000
-"""Scans: fewer are spoiled in several ways each. With 15 bins and 600 scans perfect
-probabilities would show an error of 0.035 by chance alone, with 3000 of 0.016."""
-
-
 SEARCHED: Final = 400
 """Scans, at most, that a step of the search looks at: 1.5 points of the accuracy."""
 
@@ -129,7 +124,7 @@ def _ask(
 
 
 def measure(
-    answerer: Answerer, scans: Sequence[Stored], wanted: int = WANTED
+    answerer: Answerer, scans: Sequence[Stored], wanted: int
 ) -> tuple[dict[str, Any], Answers]:
     """Finds the level and measures calibration there.
 

@@ -108,7 +108,7 @@ def _measure_split(
     }
     if config.hard_volumes:
         scans = hard.collect(batches(), config.hard_volumes)
-        result["hard"], _ = hard.measure(answerer, scans)
+        result["hard"], _ = hard.measure(answerer, scans, config.hard_wanted)
     return result, gallery.of_split(answerer, batches(), slices, volumes)
 
 

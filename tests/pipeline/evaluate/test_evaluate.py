@@ -45,7 +45,7 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def evaluated(run: Path, lasting_shards: Shards) -> Path:
     data = lasting_shards[0].parent / "scans"
-    evaluate(EvaluateConfig(run=run, real=data, hard_volumes=20))
+    evaluate(EvaluateConfig(run=run, real=data, hard_volumes=20, hard_wanted=40))
     return run
 
 
@@ -108,6 +108,7 @@ def test_the_same_model_and_data_give_the_same_file(
             run=evaluated,
             real=lasting_shards[0].parent / "scans",
             hard_volumes=20,
+            hard_wanted=40,
             out=tmp_path,
             report=False,
         )

@@ -93,7 +93,7 @@ def test_a_model_that_errs_at_once_is_measured_once_as_it_is(answerer, scans) ->
         Stored(scan.name, scan.subject, scan.source, (scan.label + 1) % 4, scan.slices)
         for scan in scans[:6]
     ]
-    found, _ = measure(answerer, [*scans[6:], *wrong])
+    found, _ = measure(answerer, [*scans[6:], *wrong], 200)
     assert found["level"] == 0
     assert found["count"] == len(scans)
     assert found["accuracy"] == pytest.approx(42 / 48)
