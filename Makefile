@@ -32,8 +32,9 @@ READY := $(STAMP)
 CLI := .venv/bin/mri-contrast
 endif
 
-.PHONY: help setup demo phantom shards verify describe train predict evaluate experiments tune k8s \
-  publish promote rollback versions release-model serve identify bench peers profile test lint clean
+.PHONY: help setup demo phantom shards verify describe train predict evaluate explain experiments \
+  tune k8s publish promote rollback versions release-model serve identify bench peers profile test \
+  lint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,8 +67,12 @@ describe: $(READY) ## Tell what SHARDS= hold; ARGS="--sheet sheet.png" shows it
 train: $(READY) ## Train on SHARDS= into RUN=, by the settings of PRESET= where it is given
 	$(PYTHON) -m pipeline.train $(if $(PRESET),--preset "$(PRESET)") --shards "$(SHARDS)" --run "$(RUN)" $(ARGS)
 
-evaluate: $(READY) ## Measure RUN= (or the newest) on its test split, and on MRI_REAL_DATA where it is set
-	$(PYTHON) -m pipeline.evaluate $(NAMED_RUN) $(ARGS)
+evaluate: $(READY) ## Measure RUN= (or the newest) on its test split and MRI_REAL_DATA; writes report.html
+	$(PYTHON) -m pipeline.evaluate $(NAMED_RUN) $(if $(filter-out file,$(origin SHARDS)),--shards "$(SHARDS)") $(ARGS)
+
+explain: $(READY) ## One page about SCAN=: slices, probabilities, where RUN= looked; explain.png
+	@test -n "$(SCAN)" || { echo "error: no scan named; make explain SCAN=upload.nii.gz" >&2; exit 2; }
+	@$(PYTHON) -m pipeline.explain --scan "$(SCAN)" $(NAMED_RUN) $(ARGS)
 
 experiments: $(READY) ## Compare the study's networks with ours: SHARDS= to train on, TEST= shards to test on
 	@test -n "$(TEST)" || { echo "error: no test shards named; make experiments TEST=data/shards/sealed" >&2; exit 2; }

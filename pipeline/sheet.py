@@ -16,10 +16,18 @@ _TITLE_WIDTH: Final = 130
 def write_sheet(
     path: Path, rows: Mapping[str, Sequence[NDArray[np.uint8]]], *, columns: int = 10
 ) -> None:
-    """Writes a PNG with one row of slices for each title.
+    """Writes a PNG with one row of slices for each title, as `draw_sheet` draws it."""
+    sheet = draw_sheet(rows, columns=columns)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+
+
+def draw_sheet(
+    rows: Mapping[str, Sequence[NDArray[np.uint8]]], *, columns: int = 10
+) -> Image.Image:
+    """Draws one row of slices for each title.
 
     Args:
-        path: The picture.
         rows: Title, whose words go on lines of their own, to (150, 150) uint8 slices.
         columns: Slices shown of each row, spread over what there is.
 
@@ -37,5 +45,4 @@ def write_sheet(
         for column, index in enumerate(spread.round().astype(int)):
             place = (_TITLE_WIDTH + column * SIZE, row * SIZE)
             sheet.paste(Image.fromarray(slices[index]), place)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    return sheet

@@ -14,7 +14,7 @@ step "1/6 Simulate heads and cut them into shards" \
 step "2/6 Train" \
   pipeline.train --shards data/shards/demo --run runs/train/demo --epochs "${DEMO_EPOCHS:-8}" --restart
 step "3/6 Evaluate on heads it never saw" \
-  pipeline.evaluate --run runs/train/demo
+  pipeline.evaluate --run runs/train/demo --hard-wanted 500
 step "4/6 Export, gate and publish" \
   serving.export --run runs/train/demo
 step "5/6 Simulate fresh heads as files" \

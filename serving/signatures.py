@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from mri_contrast.slices import SIZE
 from pipeline.runs import Run
+from pipeline.saliency import heat_of
 from pipeline.scoring import normalise, said
 from serving.images import read_images
 
@@ -122,38 +123,12 @@ def _classify(run: Run) -> Callable[[tf.Tensor], Outputs]:
 
 
 def _explain(model: keras.Model) -> Callable[[tf.Tensor], Outputs]:
-    """Returns the heat of the winning class by HiResCAM (arXiv:2011.08891).
-
-    Activation times gradient, summed over the channels of the last feature map. For
-    global average pooling and a dense layer it equals the class activation map.
-    """
-    logits = model.output["logits"]
-    last_map = _last_map(logits)
-    body = keras.Model(model.inputs[0], last_map)
-    head = keras.Model(last_map, logits)
+    heat = heat_of(model)
 
     def explain(slices: tf.Tensor) -> Outputs:
-        slices = tf.ensure_shape(slices, (None, SIZE, SIZE))
-        features = body(normalise(slices), training=False)
-        with tf.GradientTape() as tape:
-            tape.watch(features)
-            winner = tf.reduce_max(head(features, training=False), axis=-1)
-        gradients = tape.gradient(winner, features)
-        heat = tf.nn.relu(tf.reduce_sum(features * gradients, axis=-1, keepdims=True))
-        heat = tf.image.resize(tf.cast(heat, tf.float32), (SIZE, SIZE))[..., 0]
-        peak = tf.reduce_max(heat, axis=(1, 2), keepdims=True)
-        return {"heat": tf.math.divide_no_nan(heat, peak)}
+        return {"heat": heat(tf.ensure_shape(slices, (None, SIZE, SIZE)))}
 
     return explain
-
-
-def _last_map(tensor: Any) -> Any:
-    """Walks the network's graph back from a tensor to the last (n, h, w, c) one."""
-    while len(tensor.shape) != 4:
-        history = tensor._keras_history
-        node = history.operation._inbound_nodes[history.node_index]
-        tensor = node.input_tensors[0]
-    return tensor
 
 
 def archive(run: Run) -> keras.export.ExportArchive:

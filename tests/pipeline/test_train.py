@@ -54,7 +54,7 @@ def test_a_run_holds_all_that_later_programs_need(
     assert list((run / "tensorboard").iterdir())
     assert newest_run(run.parent) == run
 
-    evaluate(EvaluateConfig(run=run))
+    evaluate(EvaluateConfig(run=run, hard_wanted=40))
     printed = capsys.readouterr().out
     result = json.loads((run / "evaluation.json").read_text())
     assert re.search(r"loss \d\.\d+  accuracy \d\.\d+", printed)
@@ -147,7 +147,7 @@ def test_a_setting_that_cannot_work_leaves_a_finished_run_alone(
 def test_training_again_forgets_what_was_measured_before(
     shards: tuple[Path, Manifest], run: Path
 ) -> None:
-    evaluate(EvaluateConfig(run=run))
+    evaluate(EvaluateConfig(run=run, hard_wanted=40))
     train(config(shards[0], run, seed=5, epochs=1, restart=True))
     assert load_run(run).metrics == {}
 

@@ -1,0 +1,91 @@
+"""How sure a figure is: exact intervals of counts, resampling of whole subjects."""
+
+import dataclasses
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+RESAMPLES: Final = 1000
+SEED: Final = 20260101
+LEVEL: Final = 0.95
+
+Interval = list[float]
+
+
+def exact(right: int, count: int) -> Interval | None:
+    """Clopper and Pearson's 95 % interval of a share (Biometrika 1934).
+
+    Args:
+        right: Number of hits.
+        count: Number of cases; none gives None.
+    """
+    if not count:
+        return None
+    found = stats.binomtest(right, count).proportion_ci(LEVEL, method="exact")
+    return [float(found.low), float(found.high)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resamples:
+    """Subjects drawn with replacement, all the draws at once.
+
+    Slices and scans of one person err together: drawing them one by one would make
+    every interval too narrow.
+
+    Attributes:
+        members: (n,) number of each row's subject.
+        weights: (draws, subjects) how often each subject was drawn.
+    """
+
+    members: NDArray[np.intp]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, subjects: NDArray[np.str_], draws: int = RESAMPLES) -> Self:
+        """Draws as many subjects as there are, `draws` times, always the same.
+
+        Args:
+            subjects: (n,) the subject of each row.
+            draws: Number of draws.
+        """
+        names, members = np.unique(subjects, return_inverse=True)
+        rng = np.random.default_rng(SEED)
+        even = np.full(len(names), 1 / len(names))
+        weights = rng.multinomial(len(names), even, size=draws).astype(np.float64)
+        return cls(members, weights)
+
+    def sums(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Sums of a column (n,) in each draw: (draws,)."""
+        subjects = self.weights.shape[1]
+        return self.weights @ np.bincount(self.members, values, subjects)
+
+    def of_mean(
+        self,
+        values: NDArray[np.generic],
+        chosen: NDArray[np.bool_] | None = None,
+    ) -> Interval | None:
+        """95 % percentile interval of the mean of some rows.
+
+        Args:
+            values: (n,) what is averaged.
+            chosen: (n,) the rows that count; all if not given.
+
+        Returns:
+            None where no row counts.
+        """
+        counted = np.ones(len(values), bool) if chosen is None else chosen
+        return percentiles(self.sums(values * counted), self.sums(counted))
+
+
+def percentiles(
+    above: NDArray[np.float64], below: NDArray[np.float64]
+) -> Interval | None:
+    """The middle 95 % of quotients, draws that miss the group left out."""
+    drawn = below > 0
+    if not drawn.any():
+        return None
+    tail = 50 * (1 - LEVEL)
+    low, high = np.percentile(above[drawn] / below[drawn], [tail, 100 - tail])
+    return [float(low), float(high)]

@@ -1,0 +1,106 @@
+"""The figures that have a goal, in the form of the rows of `bench/results.json`."""
+
+from typing import Any, Final
+
+REAL_ACCURACY: Final = 0.99
+REAL_OTHER: Final = 0.95
+ECE: Final = 0.03
+RISK: Final = 0.002
+COVERAGE: Final = 0.95
+
+Row = dict[str, Any]
+
+
+def rows(result: dict[str, Any]) -> list[Row]:
+    """Returns `real.accuracy`, `real.other`, `volume.ece` and `volume.risk`.
+
+    Each has `id`, `value`, `reach`, `ok` and `detail`; what was not measured says why
+    and is not `ok`.
+
+    Args:
+        result: The content of `evaluation.json`.
+    """
+    return [*_real(result.get("real")), _ece(result.get("hard")), _risk(result)]
+
+
+def _row(name: str, value: float | None, reach: str, ok: bool, detail: str) -> Row:
+    figure = None if value is None else float(f"{value:.4g}")
+    return {"id": name, "value": figure, "reach": reach, "ok": ok, "detail": detail}
+
+
+def _unmeasured(name: str, reach: str, reason: str) -> Row:
+    return _row(name, None, reach, False, f"not measured: {reason}")
+
+
+def _real(real: dict[str, Any] | None) -> list[Row]:
+    names = ("real.accuracy", "real.other")
+    reaches = (f"≥ {REAL_ACCURACY:g}", f"≥ {REAL_OTHER:g}")
+    if real is None:
+        reason = "no real scans; name them with --real or MRI_REAL_DATA"
+        return [
+            _unmeasured(name, reach, reason)
+            for name, reach in zip(names, reaches, strict=True)
+        ]
+    found = []
+    accuracy, strange = real["mean_verdict_accuracy"], real["out_of_class"]
+    for name, reach, value, goal, detail in zip(
+        names,
+        reaches,
+        (accuracy, strange["share"]),
+        (REAL_ACCURACY, REAL_OTHER),
+        (_by_class(real), _of(strange, "files of other kinds not accepted")),
+        strict=True,
+    ):
+        if value is None:
+            found.append(_unmeasured(name, reach, "no such scan among the real ones"))
+        else:
+            found.append(_row(name, value, reach, value >= goal, detail))
+    return found
+
+
+def _by_class(real: dict[str, Any]) -> str:
+    counts = ", ".join(
+        _of(counts, name)
+        for name, counts in real["by_class"].items()
+        if name != "other"
+    )
+    return f"right verdicts, development scans: {counts}"
+
+
+def _of(counts: dict[str, Any], what: str) -> str:
+    if not counts["count"]:
+        return f"{what} 0/0"
+    low, high = counts["exact"]
+    return f"{what} {counts['right']}/{counts['count']} ({low:.3f}-{high:.3f})"
+
+
+def _ece(hard: dict[str, Any] | None) -> Row:
+    name, reach = "volume.ece", f"≤ {ECE:g}"
+    if hard is None:
+        return _unmeasured(name, reach, "no hard volumes; name shards with --shards")
+    value, found = hard["calibration"]["ece"], hard["calibration"]
+    low, high = found["ece_interval"]
+    where = "" if hard["reached"] else "; accuracy is NOT within 0.80-0.95"
+    detail = (
+        f"{hard['count']} volumes of {hard['subjects']} subjects degraded to level "
+        f"{hard['level']:g}: accuracy {hard['accuracy']:.3f}{where}; interval "
+        f"{low:.3f}-{high:.3f}, perfect probabilities would show "
+        f"{found['ece_of_perfect']:.3f}"
+    )
+    return _row(name, value, reach, bool(hard["reached"] and value <= ECE), detail)
+
+
+def _risk(result: dict[str, Any]) -> Row:
+    name, reach = "volume.risk", f"≤ {RISK:g} at coverage ≥ {COVERAGE:g}"
+    if "volumes" not in result:
+        return _unmeasured(name, reach, "no split; name shards with --shards")
+    found = result["volumes"]["risk"]
+    if found["risk"] is None:
+        return _unmeasured(name, reach, "no volume was accepted")
+    detail = (
+        f"{found['errors']} of {found['accepted']} accepted volumes wrong, exact "
+        f"interval {found['risk_exact'][0]:.4f}-{found['risk_exact'][1]:.4f}; coverage "
+        f"{found['coverage']:.3f} at a probability of {found['accept']:.3f}"
+    )
+    ok = found["risk"] <= RISK and found["coverage"] >= COVERAGE
+    return _row(name, found["risk"], reach, ok, detail)

@@ -1,0 +1,196 @@
+"""Loss, accuracy, ROC areas, calibration, risk: against hand and other libraries."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+from pipeline.evaluate.coverage import curve, risk
+from pipeline.evaluate.groups import Origin, by_group, origin_of
+from pipeline.evaluate.intervals import Resamples, exact
+from pipeline.evaluate.metrics import areas, brier, confusion, false_accepts, figures
+from pipeline.evaluate.reliability import (
+    BINS,
+    calibration,
+    calibration_error,
+    perfect_error,
+    reliability,
+)
+
+CLASSES = ("T1", "T2", "FLAIR", "other")
+
+
+@pytest.fixture
+def random_answers(build):
+    rng = np.random.default_rng(5)
+    shares = rng.dirichlet(np.ones(4), 300)
+    labels = rng.integers(0, 4, 300).tolist()
+    subjects = [f"s{row // 10}" for row in range(300)]
+    return build(shares.tolist(), labels, subjects)
+
+
+def test_loss_brier_and_areas_equal_those_of_scikit_learn(random_answers) -> None:
+    found = figures(random_answers, Resamples.of(random_answers.subjects))
+    shares, labels = random_answers.probabilities, random_answers.labels
+    assert found["loss"] == pytest.approx(log_loss(labels, shares))
+    assert found["accuracy"] == pytest.approx((shares.argmax(1) == labels).mean())
+    one_by_one = [
+        brier_score_loss(labels == column, shares[:, column]) for column in range(4)
+    ]
+    assert brier(random_answers).mean() == pytest.approx(sum(one_by_one))
+    found_areas = areas(random_answers, CLASSES)
+    assert found_areas["T2"] == pytest.approx(roc_auc_score(labels == 1, shares[:, 1]))
+    brain = roc_auc_score(labels != 3, 1 - shares[:, 3])
+    assert found_areas["brain"] == pytest.approx(brain)
+
+
+def test_a_truth_that_was_ruled_out_costs_a_finite_loss(build) -> None:
+    answers = build([[1.0, 0.0, 0.0, 0.0]], [1])
+    found = figures(answers, Resamples.of(answers.subjects))
+    assert np.isfinite(found["loss"])
+    assert areas(answers, CLASSES)["T1"] is None
+
+
+def test_confusion_risk_and_false_accepts_worked_by_hand(build) -> None:
+    answers = build(
+        [
+            [0.9, 0.1, 0.0, 0.0],
+            [0.5, 0.3, 0.2, 0.0],
+            [0.1, 0.8, 0.1, 0.0],
+            [0.0, 0.7, 0.3, 0.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ],
+        [0, 1, 1, 3, 3],
+    )
+    assert confusion(answers, CLASSES) == [
+        [1, 0, 0, 0],
+        [1, 1, 0, 0],
+        [0, 0, 0, 0],
+        [0, 1, 0, 1],
+    ]
+    resamples = Resamples.of(answers.subjects)
+    found = risk(answers, 0.6, resamples)
+    assert (found["accepted"], found["errors"]) == (4, 1)
+    assert found["risk"] == pytest.approx(1 / 4)
+    assert found["coverage"] == pytest.approx(4 / 5)
+    assert found["risk_exact"] == exact(1, 4)
+    fooled = false_accepts(answers, CLASSES, 0.6, resamples)
+    assert (fooled["count"], fooled["accepted"]) == (2, 1)
+    assert false_accepts(answers, CLASSES, 0.75, resamples)["accepted"] == 0
+
+
+def test_the_curve_accepts_equal_probabilities_together(build) -> None:
+    sure = [0.9, 0.8, 0.8, 0.6]
+    rows = [[share, 1 - share, 0.0, 0.0] for share in sure]
+    answers = build(rows, [0, 1, 0, 1])
+    points = curve(answers)["points"]
+    assert [point["coverage"] for point in points] == [0.25, 0.75, 1.0]
+    assert [point["risk"] for point in points] == pytest.approx([0, 1 / 3, 0.5])
+    assert [point["threshold"] for point in points] == [0.9, 0.8, 0.6]
+
+
+def test_bins_hold_equally_many_and_the_error_is_that_of_a_plain_sum() -> None:
+    rng = np.random.default_rng(1)
+    confidence = rng.permutation(np.linspace(0.3, 0.99, 150))
+    right = rng.random(150) < confidence
+    bins = reliability(confidence, right)
+    assert [one["count"] for one in bins] == [150 // BINS] * BINS
+    order = np.argsort(confidence)
+    plain = sum(
+        abs(confidence[part].mean() - right[part].mean()) * len(part) / 150
+        for part in np.split(order, BINS)
+    )
+    assert calibration_error(confidence, right) == pytest.approx(plain)
+
+
+def test_equal_probabilities_share_a_bin_whatever_their_order() -> None:
+    confidence = np.full(60, 0.9)
+    right = np.arange(60) < 54
+    assert len(reliability(confidence, right)) == 1
+    assert calibration_error(confidence, right) == pytest.approx(0)
+
+
+def test_the_error_that_chance_makes_falls_with_more_rows() -> None:
+    rng = np.random.default_rng(2)
+    few, many = rng.uniform(0.5, 1, 300), rng.uniform(0.5, 1, 30000)
+    assert perfect_error(many) < 0.012 < 0.05 < perfect_error(few)
+    right = rng.random(30000) < many
+    found = calibration(many, right, Resamples.of(np.arange(30000).astype(str)[:30000]))
+    assert found["ece"] < 2 * found["ece_of_perfect"]
+
+
+def test_overconfidence_lies_inside_of_its_interval() -> None:
+    rng = np.random.default_rng(3)
+    confidence = rng.uniform(0.8, 1, 4000)
+    right = rng.random(4000) < confidence - 0.1
+    subjects = (np.arange(4000) // 20).astype(str)
+    found = calibration(confidence, right, Resamples.of(subjects))
+    low, high = found["ece_interval"]
+    assert low < found["ece"] < high
+    assert low < 0.1 < high
+
+
+def test_exact_intervals_are_clopper_and_pearson() -> None:
+    low, high = exact(23, 23)
+    assert high == 1
+    assert low == pytest.approx(0.025 ** (1 / 23))
+    low, high = exact(4, 23)
+    assert low == pytest.approx(stats.beta.ppf(0.025, 4, 20))
+    assert high == pytest.approx(stats.beta.ppf(0.975, 5, 19))
+    assert exact(0, 0) is None
+
+
+def test_subjects_drawn_whole_make_wider_intervals_than_rows() -> None:
+    right = np.repeat(np.arange(20) % 4 > 0, 50)
+    people = np.repeat(np.arange(20), 50).astype(str)
+    apart = np.arange(1000).astype(str)
+    low, high = Resamples.of(people).of_mean(right)
+    narrow_low, narrow_high = Resamples.of(apart).of_mean(right)
+    assert low < 0.75 < high
+    assert high - low > 3 * (narrow_high - narrow_low)
+    # The mean of 20 of which a quarter is wrong: 1.96 standard errors each way.
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.75 * 0.25 / 20), rel=0.15)
+
+
+def test_intervals_are_the_same_every_time_and_skip_absent_groups() -> None:
+    people = np.array(["a", "b", "c"])
+    values = np.array([True, False, True])
+    chosen = np.array([True, False, False])
+    assert Resamples.of(people).of_mean(values) == Resamples.of(people).of_mean(values)
+    assert Resamples.of(people).of_mean(values, chosen) == [1.0, 1.0]
+    assert Resamples.of(people).of_mean(values, np.zeros(3, bool)) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "origin"),
+    [
+        ("phantom/T1/mprage", Origin("phantom/T1/mprage", "unknown", "none")),
+        ("phantom/T1/mprage/3T", Origin("phantom/T1/mprage", "3T", "none")),
+        ("phantom/T1/mprage/1.5T/ghost", Origin("phantom/T1/mprage", "1.5T", "ghost")),
+        ("phantom/T2/slices/spike", Origin("phantom/T2/slices", "unknown", "spike")),
+        ("phantom/object/noise", Origin("phantom/object/noise", "unknown", "none")),
+        ("somebody/data", Origin("somebody/data", "unknown", "unknown")),
+        ("IXI", Origin("IXI", "unknown", "unknown")),
+    ],
+)
+def test_a_source_is_taken_apart(source: str, origin: Origin) -> None:
+    assert origin_of(source) == origin
+
+
+def test_groups_are_counted_apart_and_those_that_tell_nothing_left_out(build) -> None:
+    sure = [0.7, 0.1, 0.1, 0.1]
+    answers = build(
+        [sure, sure, sure],
+        [0, 1, 0],
+        sources=["phantom/T1/a/3T", "phantom/T2/b/3T/ghost", "phantom/T1/a/1.5T"],
+    )
+    found = by_group(answers, CLASSES, Resamples.of(answers.subjects))
+    assert set(found) == {"class", "source", "field", "degradation"}
+    assert list(found["class"]) == ["T1", "T2"]
+    assert found["class"]["T2"]["right"] == 0
+    assert found["source"]["phantom/T1/a"]["count"] == 2
+    assert {name: group["right"] for name, group in found["field"].items()} == {
+        "1.5T": 1,
+        "3T": 1,
+    }
+    assert found["degradation"]["ghost"]["accuracy"] == 0
