@@ -1,8 +1,8 @@
 """What is searched, and which training a point of it stands for.
 
-The default is the training that `python -m pipeline.train` does without options. The
-study's networks are points in it, as far as theirs are networks of `pipeline.model`:
-4 blocks of 32, 64, 64 and 64 filters, kernel 2, dense 512, 256 and 128, dropout 0.5.
+The default is the training that `python -m pipeline.train` does without options. What
+is not searched is taken from the training that a search begins with: from the study's
+presets, the study's networks are points.
 """
 
 import dataclasses
@@ -38,17 +38,18 @@ def configure(hp: keras_tuner.HyperParameters, base: TrainConfig) -> TrainConfig
 
     Args:
         hp: The point, for example that of a trial.
-        base: Everything that is not searched: shards, run folder, epochs, seed.
+        base: Everything that is not searched: shards, run folder, epochs, seed, and
+            of the network strides, normalisation and pooling.
     """
     return dataclasses.replace(
         base,
-        hyper=_network(hp),
+        hyper=_network(hp, base.hyper),
         learning_rate=_between(hp, "learning_rate", LEARNING_RATE),
         weight_decay=_between(hp, "weight_decay", WEIGHT_DECAY),
     )
 
 
-def _network(hp: keras_tuner.HyperParameters) -> HyperParameters:
+def _network(hp: keras_tuner.HyperParameters, base: HyperParameters) -> HyperParameters:
     default = HyperParameters()
     kernel = hp.Choice("kernel", KERNELS, default=default.kernel)
     filters = _layers(hp, "blocks", BLOCKS, "filters", FILTERS, default.filters)
@@ -56,7 +57,8 @@ def _network(hp: keras_tuner.HyperParameters) -> HyperParameters:
     # Dropout comes before dense layers: without one, its value would mean nothing.
     with hp.conditional_scope("dense_layers", [n for n in DENSE_LAYERS if n > 0]):
         dropout = hp.Choice("dropout", DROPOUTS, default=default.dropout)
-    return HyperParameters(
+    return dataclasses.replace(
+        base,
         filters=filters,
         kernel=kernel,
         dense=dense,

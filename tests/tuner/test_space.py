@@ -7,19 +7,12 @@ import pytest
 import tyro
 
 from pipeline.model import HyperParameters
+from pipeline.presets import preset
 from pipeline.train import TrainConfig
 from tuner.space import configure, space
 from tuner.winner import command
 
-SUBMITTED = HyperParameters(
-    filters=(32, 64, 64, 64), kernel=2, dense=(512, 256, 128), dropout=0.5
-)
-ONLY_TWO = HyperParameters(
-    filters=(32, 64, 64), kernel=2, dense=(512, 256), dropout=0.5
-)
-MORE = HyperParameters(
-    filters=(32, 64, 64, 64, 64), kernel=2, dense=(512, 256, 128, 64), dropout=0.5
-)
+STUDY = ("study-base", "study-two", "study-submitted", "study-more")
 
 
 def values_of(network: HyperParameters) -> dict[str, float]:
@@ -52,18 +45,15 @@ def test_the_default_of_the_space_is_the_default_training():
     assert configure(space(), TrainConfig()) == TrainConfig()
 
 
-@pytest.mark.parametrize(
-    "network",
-    [HyperParameters(), SUBMITTED, ONLY_TWO, MORE],
-    ids=["default", "submitted", "only two", "more"],
-)
-def test_the_default_and_the_networks_of_the_study_are_points(network):
+@pytest.mark.parametrize("name", ["default", *STUDY])
+def test_the_default_and_the_networks_of_the_study_are_points(name):
+    network = preset(name).hyper
     point = space()
     point.values = values_of(network)
     active = {hp.name: hp for hp in point.space if point.is_active(hp)}
     assert set(active) == set(point.values)
     assert all(allows(active[name], value) for name, value in point.values.items())
-    assert configure(point, TrainConfig()).hyper == network
+    assert configure(point, preset(name)).hyper == network
 
 
 def test_every_point_is_a_training_that_its_command_repeats():
