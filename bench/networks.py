@@ -1,4 +1,4 @@
-"""Compares networks and slice sizes at one small budget; what the default was chosen by.
+"""Compares networks and slice sizes at one small budget: how the default was chosen.
 
     MRI_REAL_DATA=... python -m bench.networks [--only default wide] [--subjects 40]
 
