@@ -44,7 +44,7 @@ class AblationConfig:
         out: Folder for runs, scores and the table.
         only: Rows to train: names of ingredients, several joined by `+`; all if none.
         seeds: A training each, on scans of that seed.
-        subjects: Simulated heads a training; 12 scans each.
+        subjects: Simulated heads a training; 13 scans each.
         epochs: Of each training.
     """
 

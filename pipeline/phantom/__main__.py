@@ -32,7 +32,7 @@ class WriteConfig:
 
     Attributes:
         out: Folder for the scans, `labels.csv` and `sheet.png`.
-        subjects: How many heads; each gives 12 scans.
+        subjects: How many heads; each gives 13 scans.
         seed: Another seed gives other heads and other protocols.
     """
 

@@ -127,7 +127,7 @@ def sample_acquisition(
         ).astype(np.float32),
         margin=_sample_margin(rng),
         artefact=artefacts.sample_artefact(rng, sealed=sealed),
-        resampled=bool(thickness > 1 and rng.random() < 0.2),
+        resampled=bool(thickness > 1 and rng.random() < 0.3),
         permutation=_PERMUTATIONS[rng.integers(len(_PERMUTATIONS))],
         flips=(rng.random() < 0.5, rng.random() < 0.5, rng.random() < 0.5),
         peak=int(rng.choice([0, 255, 1000, 4095, 30000])),

@@ -225,39 +225,39 @@ _PLANAR: Final = (0.0, 2.5)
 """Loss of sharpness (mm) of echo-planar images beyond their coarse voxels."""
 
 OTHER_FAMILIES: Final[dict[str, Family]] = {
-    "density": Family(0.15, _density, 0.1, 0.0, 0.25),
-    "t2-star": Family(0.06, _t2_star, 0.1, effects=("dropout",)),
+    "density": Family(0.2, _density, 0.1, 0.0, 0.25),
+    "t2-star": Family(0.04, _t2_star, 0.1, effects=("dropout",)),
     "susceptibility": Family(0.06, _susceptibility, 0.6, effects=("veins",)),
     "b0": Family(
-        0.05, _unweighted_diffusion, 0.3, blur_mm=_PLANAR, effects=("echo-planar",)
+        0.02, _unweighted_diffusion, 0.3, blur_mm=_PLANAR, effects=("echo-planar",)
     ),
-    "diffusion": Family(0.08, _diffusion, 0.3, blur_mm=_PLANAR, effects=("trace",)),
+    "diffusion": Family(0.1, _diffusion, 0.3, blur_mm=_PLANAR, effects=("trace",)),
     "diffusivity": Family(
-        0.045, _diffusivity, 0.3, blur_mm=_PLANAR, effects=("diffusivity",)
+        0.03, _diffusivity, 0.3, blur_mm=_PLANAR, effects=("diffusivity",)
     ),
     "anisotropy": Family(
         0.025, _anisotropy, 0.5, blur_mm=(0, 2), effects=("anisotropy",)
     ),
-    "bold": Family(0.06, _bold, 0.5, blur_mm=_PLANAR, effects=("echo-planar",)),
-    "perfusion": Family(0.04, _perfusion, 0.3, blur_mm=(2, 5), effects=("perfusion",)),
+    "bold": Family(0.07, _bold, 0.5, blur_mm=_PLANAR, effects=("echo-planar",)),
+    "perfusion": Family(0.045, _perfusion, 0.3, blur_mm=(2, 5), effects=("perfusion",)),
     "angiography": Family(
-        0.045, _inflow, 0.8, effects=("angiography", "angiography", "projection")
+        0.04, _inflow, 0.8, effects=("angiography", "angiography", "projection")
     ),
-    "phase": Family(0.035, _t2_star, 0.6, effects=("phase",)),
-    "ct": Family(0.08, _computed_tomography, 1.0, effects=("tomography",)),
+    "phase": Family(0.03, _t2_star, 0.6, effects=("phase",)),
+    "ct": Family(0.09, _computed_tomography, 1.0, effects=("tomography",)),
     "emission": Family(0.05, _emission, 0.8, blur_mm=(5, 11), effects=("emission",)),
     "segmentation": Family(
         0.02, _numbered, 1.0,
         effects=("labels", "parcels", "mask", "probability", "activation"),
     ),
-    "difference": Family(0.015, _weighted, 1.0, effects=("difference",)),
+    "difference": Family(0.01, _weighted, 1.0, effects=("difference",)),
     "t1-map": Family(0.015, _t1_map, 0.5, effects=("quantitative",)),
     "t2-map": Family(0.015, _t2_map, 0.2, effects=("quantitative",)),
     "inverted": Family(0.05, _weighted, 0.4, 0.2, effects=("inverted",)),
-    "stir": Family(0.03, _short_inversion, 0.0),
-    "double-inversion": Family(0.025, _double_inversion, 0.6),
-    "transfer": Family(0.025, _transfer, 0.5),
+    "stir": Family(0.015, _short_inversion, 0.0),
+    "double-inversion": Family(0.02, _double_inversion, 0.6),
+    "transfer": Family(0.02, _transfer, 0.5),
     "first-inversion": Family(0.015, _first_inversion, 1.0),
-    "motion": Family(0.02, _weighted, 0.3, effects=("motion",)),
-    "tiny": Family(0.02, _weighted, 0.8, effects=("tiny",)),
+    "motion": Family(0.01, _weighted, 0.3, effects=("motion",)),
+    "tiny": Family(0.01, _weighted, 0.8, effects=("tiny",)),
 }  # fmt: skip
