@@ -15,20 +15,18 @@ from scipy import optimize
 from pipeline.runs import Calibration
 from pipeline.scoring import Scores, by_scan, log_softmax
 
-RISK: Final = 0.02
-"""Share of wrong verdicts to expect among the accepted ones. It is expected from the
-calibrated probabilities, not counted: a hundred volumes with three errors tell little
-about two in a hundred."""
-
 LEAST_ACCEPT: Final = 0.5
 """A winner that is not even likelier than not is never accepted."""
 
 
-def calibrate(scores: Scores) -> Calibration:
+def calibrate(scores: Scores, risk: float) -> Calibration:
     """Fits temperature, correlation and acceptance on validation scores.
 
     Args:
         scores: Of the validation split, which the network was not trained on.
+        risk: Share of wrong verdicts to expect among the accepted ones, in (0, 1). It
+            is expected from the calibrated probabilities, not counted: a hundred
+            volumes with three errors tell little about two in a hundred.
     """
     temperature = _minimise(lambda value: _slice_loss(scores, value), -2.0, 2.0)
     logs, labels, counts = _volumes(scores, temperature)
@@ -39,7 +37,7 @@ def calibrate(scores: Scores) -> Calibration:
 
     rho = _minimise(volume_loss, -3.0, 0.0)
     probabilities = _volume_probabilities(logs, counts, rho)
-    return Calibration(temperature, rho, _acceptance(probabilities))
+    return Calibration(temperature, rho, _acceptance(probabilities, risk))
 
 
 def _minimise(loss: Callable[[float], float], low: float, high: float) -> float:
@@ -79,12 +77,12 @@ def _volume_probabilities(
     return np.exp(log_softmax(weighted.astype(np.float32), 1.0))
 
 
-def _acceptance(probabilities: NDArray[np.float64]) -> float:
-    """The lowest threshold above which verdicts are wrong no more than `RISK`."""
+def _acceptance(probabilities: NDArray[np.float64], risk: float) -> float:
+    """The lowest threshold above which verdicts are wrong no more than `risk`."""
     winner = np.sort(probabilities.max(axis=1))
     thresholds = np.unique([LEAST_ACCEPT, *winner[winner > LEAST_ACCEPT]])
     for threshold in thresholds:
         accepted = winner[winner >= threshold]
-        if accepted.size and (1 - accepted).mean() <= RISK:
+        if accepted.size and (1 - accepted).mean() <= risk:
             return float(threshold)
     return float(thresholds[-1])

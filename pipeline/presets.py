@@ -105,9 +105,19 @@ def study(hyper: HyperParameters, augment: AugmentConfig = NOISY) -> TrainConfig
     )
 
 
+RELEASE: Final = TrainConfig(
+    epochs=4,
+    batch_size=64,  # 9 % more slices a second than 32 on two cores
+    learning_rate=3e-3,
+    risk=0.002,  # a wrong label is worse than `unsure`
+    hyper=HyperParameters(filters=(16, 32, 64, 128, 128)),
+)
+"""What `serving/released/` was trained with: 11 minutes on two cores for 600 thousand
+slices of simulated scans, each of them new or seen no more than four times."""
+
 PRESETS: Final = {
     "default": TrainConfig(),
-    "release": TrainConfig(epochs=12),
+    "release": RELEASE,
     "study-base": study(BASE, AUGMENTATION),
     "study-two": study(TWO),
     "study-submitted": study(SUBMITTED),

@@ -38,6 +38,8 @@ class TrainConfig:
         weight_decay: Of AdamW; 0 is Adam.
         heads_weight: What the losses of plane and gadolinium count, against 1 for
             that of the class; without `--hyper.heads` it says nothing.
+        risk: Share of wrong verdicts to expect among those that are not `unsure`: what
+            the least probability of a verdict is chosen for, on the validation scans.
         seed: Fixes weights, order and augmentation.
         checkpoint_seconds: Time between two checkpoints within an epoch: what a
             `kill -9` costs at most. A checkpoint takes milliseconds.
@@ -64,6 +66,7 @@ class TrainConfig:
     schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: float = 1e-3
     heads_weight: float = 0.1
+    risk: float = 0.02
     seed: int = 0
     checkpoint_seconds: float = 30.0
     restart: bool = False
@@ -89,6 +92,8 @@ class TrainConfig:
         for name in ("learning_rate", "checkpoint_seconds"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if not 0 < self.risk < 1:
+            raise ValueError(f"risk must be above 0 and below 1, got {self.risk}")
         for name in ("weight_decay", "heads_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(

@@ -195,7 +195,7 @@ def _finish(config: TrainConfig) -> None:
     batches = evaluation_batches(
         config.shards, "validation", batch_size=VALIDATION_BATCH
     )
-    calibration = calibrate(scoring.score(model, batches))
+    calibration = calibrate(scoring.score(model, batches), config.risk)
     runs.finish(config.run, model, calibration)
 
 

@@ -48,27 +48,28 @@ def volume_error(scored: Scores, calibration: Calibration) -> float:
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
 def test_the_temperature_undoes_overconfidence(sharpness: float) -> None:
-    fitted = calibrate(scores(sharpness=sharpness, shared=0.0))
+    fitted = calibrate(scores(sharpness=sharpness, shared=0.0), 0.02)
     assert fitted.temperature == pytest.approx(sharpness, rel=0.15)
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.3, 0.9])
 def test_volumes_are_as_right_as_they_are_sure(shared: float) -> None:
-    fitted = calibrate(scores(sharpness=2.0, shared=shared))
+    fitted = calibrate(scores(sharpness=2.0, shared=shared), 0.02)
     unseen = scores(sharpness=2.0, shared=shared, seed=1)
     assert volume_error(unseen, fitted) < 0.03
 
 
 def test_slices_that_agree_by_nature_count_for_less() -> None:
     low, high = (
-        calibrate(scores(sharpness=1.0, shared=shared)).rho for shared in (0.05, 0.8)
+        calibrate(scores(sharpness=1.0, shared=shared), 0.02).rho
+        for shared in (0.05, 0.8)
     )
     assert low < 0.2 < high
 
 
 def test_the_acceptance_keeps_the_risk() -> None:
     scored = scores(sharpness=1.0, shared=0.5)
-    fitted = calibrate(scored)
+    fitted = calibrate(scored, 0.02)
     accepted = wrong = 0
     for members in by_scan(scored).values():
         verdict = verdict_of(scored.logits[members], CLASSES, fitted)
@@ -78,3 +79,10 @@ def test_the_acceptance_keeps_the_risk() -> None:
     assert fitted.accept >= 0.5
     assert accepted > 500
     assert wrong / accepted <= 0.03
+
+
+def test_a_lower_risk_asks_for_a_higher_probability() -> None:
+    scored = scores(sharpness=1.0, shared=0.5)
+    loose, strict = (calibrate(scored, risk) for risk in (0.1, 0.01))
+    assert loose.temperature == strict.temperature
+    assert loose.accept < strict.accept
