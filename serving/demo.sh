@@ -10,7 +10,7 @@ step() {
 }
 
 step "1/6 Simulate heads and cut them into shards" \
-  pipeline.shards --phantom "${DEMO_SUBJECTS:-144}" --out data/shards/demo --replace
+  pipeline.shards --phantom "${DEMO_SUBJECTS:-90}" --out data/shards/demo --replace
 step "2/6 Train" \
   pipeline.train --shards data/shards/demo --run runs/train/demo --epochs "${DEMO_EPOCHS:-8}" --restart
 step "3/6 Evaluate on heads it never saw" \
@@ -18,7 +18,7 @@ step "3/6 Evaluate on heads it never saw" \
 step "4/6 Export, gate and publish" \
   serving.export --run runs/train/demo
 step "5/6 Simulate fresh heads as files" \
-  pipeline.phantom --out data/demo/fresh --subjects 1 --seed 2026
+  pipeline.phantom --out data/demo/fresh --subjects 1 --seed 77
 step "6/6 Serve and identify over gRPC" \
   serving.demo
 printf '\nDemo done in %d s.\n' $((SECONDS - started))
