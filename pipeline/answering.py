@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from pipeline.runs import Run, load_run, newest_run
 from pipeline.saliency import heat_of, logits_of
 
 SIGNATURE: Final = "slices_v1"
+_HEADS: Final = frozenset({"plane", "gadolinium"})
 _CARD: Final = "assets.extra/model_card.json"
 
 
@@ -35,6 +37,9 @@ class Answerer:
         log_probabilities: (n, 150, 150) uint8 to (n, classes) float64, n >= 1.
         heat: (n, 150, 150) uint8 to (n, 150, 150) float32 in [0, 1]: what spoke for
             the winning class.
+        heads: (n, 150, 150) uint8 to `plane` (n,), the likeliest index into
+            `pipeline.labelled.PLANES`, and `gadolinium` (n,), the probability of
+            contrast agent in a T1; None where the model does not tell.
         shards: What it was trained on; None where that is not known.
         card: Further facts to be shown: revision, digest of its data, libraries.
     """
@@ -47,6 +52,7 @@ class Answerer:
     accept: float
     log_probabilities: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
     heat: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    heads: Callable[[NDArray[np.uint8]], dict[str, NDArray[Any]]] | None
     shards: Path | None
     card: dict[str, Any]
 
@@ -86,6 +92,15 @@ def of_run(run: Run) -> Answerer:
         logits = logits_of(forward(slices)).numpy()
         return scoring.log_softmax(logits, run.calibration.temperature)
 
+    answer = scoring.answer_pass(run.model)
+
+    def heads(slices: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        said = answer(slices)
+        return {
+            "plane": said["said_planes"].numpy(),
+            "gadolinium": said["said_gadolinium"].numpy(),
+        }
+
     return Answerer(
         name=run.path.name,
         kind="run",
@@ -95,6 +110,7 @@ def of_run(run: Run) -> Answerer:
         accept=run.calibration.accept,
         log_probabilities=log_probabilities,
         heat=lambda slices: np.asarray(heat(slices).numpy()),
+        heads=heads if _tells_heads(run.model) else None,
         shards=run.shards,
         card={"data_manifest_sha256": run.manifest_sha256},
     )
@@ -127,6 +143,11 @@ def of_export(folder: Path) -> Answerer:
         named = answer(slices=tf.constant(slices))
         return np.stack([named[name].numpy() for name in classes], 1).astype(np.float64)
 
+    def heads(slices: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        named = answer(slices=tf.constant(slices))
+        return {name: named[f"aux_{name}"].numpy() for name in _HEADS}
+
+    told = {f"aux_{name}" for name in _HEADS} <= set(answer.structured_outputs)
     facts = ("run", "source_revision", "data_manifest_sha256", "libraries")
     return Answerer(
         name=f"{card.get('name', folder.name)} version {found.name}",
@@ -137,9 +158,14 @@ def of_export(folder: Path) -> Answerer:
         accept=float(blank["aux_accept"][0]),
         log_probabilities=log_probabilities,
         heat=lambda slices: np.asarray(explain(slices=tf.constant(slices))["heat"]),
+        heads=heads if told else None,
         shards=None,
         card={name: card[name] for name in facts if name in card},
     )
+
+
+def _tells_heads(model: keras.Model) -> bool:
+    return isinstance(model.output, dict) and set(model.output) >= _HEADS
 
 
 def _version_in(folder: Path) -> Path:

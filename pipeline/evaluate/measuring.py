@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pipeline.answering import Answerer, open_answerer
 from pipeline.dataset import evaluation_batches, explained_damage
-from pipeline.evaluate import hard
+from pipeline.evaluate import hard, heads
 from pipeline.evaluate.answers import Answers, answer_slices, combine_scans
 from pipeline.evaluate.console import show
 from pipeline.evaluate.coverage import curve, risk
@@ -105,6 +105,7 @@ def _measure_split(
         "shards": {"name": shards.name, "manifest_sha256": manifest.sha256},
         "slices": measure_slices(slices, answerer),
         "volumes": measure_volumes(volumes, answerer),
+        "heads": heads.measure(answerer, batches()),
     }
     if config.hard_volumes:
         scans = hard.collect(batches(), config.hard_volumes)

@@ -57,6 +57,7 @@ def answerer() -> Answerer:
         accept=0.6,
         log_probabilities=by_brightness,
         heat=lambda slices: slices.astype(np.float32) / 255,
+        heads=None,
         shards=None,
         card={},
     )
