@@ -58,9 +58,13 @@ class Composition:
     airway: int
 
 
+YOUNG: Final = 0.3
+"""Share of subjects whose sulci are closed: only their ventricles show fluid."""
+
+
 def sample_composition(rng: np.random.Generator) -> Composition:
     """Draws a subject: a third is young, a third old with much fluid."""
-    return Composition(
+    drawn = Composition(
         sharpness=float(rng.uniform(1.8, 5.0)),
         atrophy=float(rng.choice([rng.uniform(-1.5, 0.3), rng.uniform(0, 2.6)])),
         grey=float(rng.uniform(-0.3, 0.6)),
@@ -81,6 +85,15 @@ def sample_composition(rng: np.random.Generator) -> Composition:
         ),
         septum_folds=int(rng.choice([0, 0, 1, 2])),
         airway=physics.MUCOSA if rng.random() < 0.15 else physics.NOTHING,
+    )
+    if rng.random() >= YOUNG:
+        return drawn
+    return dataclasses.replace(
+        drawn,
+        atrophy=float(rng.uniform(-2.0, -0.5)),
+        folding=drawn.folding / 3,
+        sulci=drawn.sulci / 6,
+        fluid_mm=0.0,
     )
 
 
