@@ -43,6 +43,8 @@ class Family:
         gadolinium: Probability of contrast agent.
         fat_saturation: Probability of suppressed fat.
         blur_mm: Lowest and highest loss of sharpness (full width at half maximum).
+        fat_by_density: Whether fat shines by its proton density, gain included; maps,
+            CT and the like set it outright.
         effects: What is done to the image (`pipeline.phantom.effects`); one is drawn.
     """
 
@@ -52,4 +54,5 @@ class Family:
     gadolinium: float = 0.0
     fat_saturation: float = 0.0
     blur_mm: tuple[float, float] = (0.0, 0.8)
+    fat_by_density: bool = True
     effects: tuple[str, ...] = ("",)

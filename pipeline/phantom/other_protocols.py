@@ -233,26 +233,59 @@ OTHER_FAMILIES: Final[dict[str, Family]] = {
     ),
     "diffusion": Family(0.1, _diffusion, 0.3, blur_mm=_PLANAR, effects=("trace",)),
     "diffusivity": Family(
-        0.03, _diffusivity, 0.3, blur_mm=_PLANAR, effects=("diffusivity",)
+        0.03,
+        _diffusivity,
+        0.3,
+        blur_mm=_PLANAR,
+        fat_by_density=False,
+        effects=("diffusivity",),
     ),
     "anisotropy": Family(
-        0.025, _anisotropy, 0.5, blur_mm=(0, 2), effects=("anisotropy",)
+        0.025,
+        _anisotropy,
+        0.5,
+        blur_mm=(0, 2),
+        fat_by_density=False,
+        effects=("anisotropy",),
     ),
     "bold": Family(0.07, _bold, 0.5, blur_mm=_PLANAR, effects=("echo-planar",)),
-    "perfusion": Family(0.045, _perfusion, 0.3, blur_mm=(2, 5), effects=("perfusion",)),
+    "perfusion": Family(
+        0.045,
+        _perfusion,
+        0.3,
+        blur_mm=(2, 5),
+        fat_by_density=False,
+        effects=("perfusion",),
+    ),
     "angiography": Family(
         0.04, _inflow, 0.8, effects=("angiography", "angiography", "projection")
     ),
     "phase": Family(0.03, _t2_star, 0.6, effects=("phase",)),
-    "ct": Family(0.09, _computed_tomography, 1.0, effects=("tomography",)),
-    "emission": Family(0.05, _emission, 0.8, blur_mm=(5, 11), effects=("emission",)),
+    "ct": Family(
+        0.09, _computed_tomography, 1.0, fat_by_density=False, effects=("tomography",)
+    ),
+    "emission": Family(
+        0.05,
+        _emission,
+        0.8,
+        blur_mm=(5, 11),
+        fat_by_density=False,
+        effects=("emission",),
+    ),
     "segmentation": Family(
-        0.02, _numbered, 1.0,
+        0.02,
+        _numbered,
+        1.0,
+        fat_by_density=False,
         effects=("labels", "parcels", "mask", "probability", "activation"),
     ),
     "difference": Family(0.01, _weighted, 1.0, effects=("difference",)),
-    "t1-map": Family(0.015, _t1_map, 0.5, effects=("quantitative",)),
-    "t2-map": Family(0.015, _t2_map, 0.2, effects=("quantitative",)),
+    "t1-map": Family(
+        0.015, _t1_map, 0.5, fat_by_density=False, effects=("quantitative",)
+    ),
+    "t2-map": Family(
+        0.015, _t2_map, 0.2, fat_by_density=False, effects=("quantitative",)
+    ),
     "inverted": Family(0.05, _weighted, 0.4, 0.2, effects=("inverted",)),
     "stir": Family(0.015, _short_inversion, 0.0),
     "double-inversion": Family(0.02, _double_inversion, 0.6),
@@ -260,4 +293,4 @@ OTHER_FAMILIES: Final[dict[str, Family]] = {
     "first-inversion": Family(0.015, _first_inversion, 1.0),
     "motion": Family(0.01, _weighted, 0.3, effects=("motion",)),
     "tiny": Family(0.01, _weighted, 0.8, effects=("tiny",)),
-}  # fmt: skip
+}

@@ -211,7 +211,7 @@ def _sample_signal(
     if gadolinium:
         tissues = physics.with_gadolinium(tissues, rng)
     signal = family.signal(Draw(rng, tissues, three_tesla))
-    fat_gain = tissues.fat_gain
+    fat_gain = tissues.fat_gain if family.fat_by_density else 1.0
     if rng.random() < family.fat_saturation:
         left = rng.uniform(0.03, 0.4)
         signal[physics.FAT] *= left

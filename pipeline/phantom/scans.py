@@ -169,13 +169,17 @@ class PhantomScan:
         return self.seed, subject, self.sealed, self.without
 
     def _rng(self, purpose: str) -> np.random.Generator:
-        return _rng(self.seed, purpose, self.index)
+        return _rng(self.seed, purpose, self.index, sealed=self.sealed)
 
 
-def _rng(seed: int, purpose: str, index: int) -> np.random.Generator:
-    """A stream of its own for each purpose, so that one draw never moves another."""
+def _rng(seed: int, purpose: str, index: int, *, sealed: bool) -> np.random.Generator:
+    """A stream of its own for each purpose, so that one draw never moves another.
+
+    Sealed scans draw from streams that no other scan has, whatever the seed.
+    """
     purposes = ("subject", "protocol", "acquisition", "object")
-    return np.random.default_rng([seed, purposes.index(purpose), index])
+    number = purposes.index(purpose) + sealed * len(purposes)
+    return np.random.default_rng([seed, number, index])
 
 
 @functools.lru_cache(maxsize=1)
@@ -190,7 +194,8 @@ def _rendered(
 def _subject(
     seed: int, subject: int, sealed: bool, without: tuple[str, ...]
 ) -> Subject:
-    drawn = sample_subject(_rng(seed, "subject", subject), sealed=sealed)
+    rng = _rng(seed, "subject", subject, sealed=sealed)
+    drawn = sample_subject(rng, sealed=sealed)
     return leave_out(drawn, without)
 
 

@@ -31,13 +31,13 @@ def _stripes(rng: np.random.Generator, sides: tuple[int, int, int]) -> Volume:
 
 
 def blank(rng: np.random.Generator) -> tuple[Volume, list[float]]:
-    """Next to nothing: one spike, a ramp, two halves, a cross or a frame."""
+    """Next to nothing: one spot, a ramp, two halves, a cross or a frame."""
     sides = (72, 96, 20)
     image = np.full(sides, rng.choice([0.0, rng.uniform(0, 1)]), np.float32)
-    first, second = int(rng.integers(4, 68)), int(rng.integers(4, 92))
+    first, second = int(rng.integers(24, 48)), int(rng.integers(32, 64))
     match int(rng.integers(5)):
         case 0:
-            image[first, second] += 1
+            image[first - 4 : first + 4, second - 4 : second + 4] += 1
         case 1:
             image += np.linspace(0, 1, sides[1], dtype=np.float32)[:, None]
         case 2:

@@ -29,6 +29,7 @@ def acquisition(**changes: object) -> Acquisition:
         blur=0.0,
         bias=np.zeros((4, 4, 4), np.float32),
         texture=np.zeros((20, 24, 24), np.float32),
+        grain=0.0,
         noise=0.0,
         clean_background=False,
         stripped="",

@@ -40,8 +40,19 @@ def test_fat_left_out_is_as_bright_as_its_tissue_values_make_it() -> None:
         )
 
 
+def test_fat_stays_as_it_is_where_no_density_makes_it() -> None:
+    scans = [s for s in phantom_scans(PhantomConfig(120, 11)) if s.kind == "other"]
+    outright = {"other/ct", "other/segmentation", "other/t1-map", "other/emission"}
+    found = [s for s in scans if s.protocol().family in outright]
+    assert {s.protocol().family for s in found} == outright
+    for each in found:
+        plain = scan(each.index, "fat").protocol()
+        np.testing.assert_array_equal(plain.signal, each.protocol().signal)
+
+
 def test_without_variety_other_is_three_families() -> None:
-    others = range(8, SCANS_PER_SUBJECT * 60, SCANS_PER_SUBJECT)
+    scans = phantom_scans(PhantomConfig(40, 11))
+    others = [each.index for each in scans if each.kind == "other"]
     families = {scan(index, VARIETY).protocol().family for index in others}
     assert families == {f"other/{name}" for name in COMMON_OTHER}
     assert len({scan(index).protocol().family for index in others}) > 10

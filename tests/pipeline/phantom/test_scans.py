@@ -139,10 +139,24 @@ def test_sealed_scans_are_all_for_the_test() -> None:
     assert PhantomScan(0, 0).split is None
 
 
-def test_a_sealed_head_is_another_one_than_the_plain_one_of_its_number() -> None:
-    plain, sealed = PhantomScan(3, 0), PhantomScan(3, 0, sealed=True)
-    assert plain.subject != sealed.subject
-    assert plain.name != sealed.name
+def test_sealed_scans_share_no_draw_with_the_plain_ones_of_their_number() -> None:
+    pairs = [
+        (PhantomScan(0, index), PhantomScan(0, index, "test", sealed=True))
+        for index in range(2 * SCANS_PER_SUBJECT)
+    ]
+    for plain, sealed in pairs:
+        assert plain.subject != sealed.subject
+        assert plain.name != sealed.name
+        first, second = plain.read().voxels, sealed.read().voxels
+        assert first.shape != second.shape or not np.array_equal(first, second)
+        if plain.kind != "object":
+            ours, theirs = plain.protocol().signal, sealed.protocol().signal
+            assert not np.array_equal(ours, theirs)
+            seeds = [scan.acquisition().noise_seed for scan in (plain, sealed)]
+            assert seeds[0] != seeds[1]
+    plain, sealed = (numbered._subject(*scan._head) for scan in pairs[0])
+    assert plain.tissues != sealed.tissues
+    assert plain.tile_shift != sealed.tile_shift
 
 
 def test_the_source_tells_field_strength_and_artefact() -> None:
