@@ -37,7 +37,8 @@ _CARRIED = (
     ("pydicom.data.test_files", "examples_overlay.dcm", "other"),
 )
 """Package, file and contrast of real scans that the installation brings along: a T1
-average, a T1's centre, an echo-planar image, a CT and two MRIs of other organs."""
+average, a T1's centre, an echo-planar image, a CT and two MRIs of other organs. The
+average shows the anatomy that simulated heads are bent from, but is no simulation."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ YOUNG: Final = 0.3
 
 
 def sample_composition(rng: np.random.Generator) -> Composition:
-    """Draws a subject: a third is young, a third old with much fluid."""
+    """Draws a subject: half with much fluid, and a third with closed sulci."""
     drawn = Composition(
         sharpness=float(rng.uniform(1.8, 5.0)),
         atrophy=float(rng.choice([rng.uniform(-1.5, 0.3), rng.uniform(0, 2.6)])),
