@@ -63,7 +63,7 @@ def network(*filters: int, dense: tuple[int, ...], pools: int = 1) -> HyperParam
         dense=dense,
         dropout=0.5,
         heads=False,
-        average=1,
+        smooth=1,
         first_kernel=3,
         first_stride=1,
         normalise=False,
@@ -107,7 +107,7 @@ def study(hyper: HyperParameters, augment: AugmentConfig = NOISY) -> TrainConfig
 
 
 RELEASE: Final = TrainConfig(
-    epochs=3,
+    epochs=4,
     batch_size=64,  # 9 % more slices a second than 32 on two cores
     learning_rate=3e-3,
     risk=0.005,  # a wrong label is worse than `unsure`

@@ -14,6 +14,7 @@ import keras
 from pipeline import checkpoints
 from pipeline.contrasts import CLASSES
 from pipeline.files import replacing, sync, write_json
+from pipeline.model import SmoothInUse
 from pipeline.provenance import MACHINES
 
 BOARD: Final = "tensorboard"
@@ -101,7 +102,9 @@ def load_run(path: Path) -> Run:
     config = _read(path / "config.json")
     evaluation = path / "evaluation.json"
     try:
-        model = keras.saving.load_model(path / "model.keras", compile=False)
+        model = keras.saving.load_model(
+            path / "model.keras", {"SmoothInUse": SmoothInUse}, compile=False
+        )
         return Run(
             path=path,
             model=model,
