@@ -157,12 +157,14 @@ def _report(config: ExperimentsConfig) -> str:
                 found[name][int(seed)] = _loaded(reading.path, job)
     if not found:
         return ""
+    test = load_manifest(config.test)
     about = {
         "scale": config.scale,
         "epochs": config.epochs,
         "seeds": list(config.seeds),
         "training_shards": load_manifest(config.shards).sha256,
-        "test_shards": load_manifest(config.test).sha256,
+        "test_shards": test.sha256,
+        "test_sealed": bool(test.config.get("sealed")),
     }
     return report(config.root, found, about)
 

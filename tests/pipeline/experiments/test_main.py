@@ -1,5 +1,6 @@
 """The command as a user starts it: killed, started again, asked for other settings."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bench.results import Row
 from pipeline.experiments.__main__ import ExperimentsConfig, experiments
 from pipeline.manifest import Manifest
 
@@ -83,8 +85,10 @@ def test_the_table_holds_the_rows_their_intervals_and_the_paired_tests(
         assert ("against_submitted" in row) == (row["name"] != "study-submitted")
     assert content["test_slices"] == lasting_shards[1].count("test")
     error = content["study.error"]
-    assert (error["reach"], error["ok"]) == (0.33, False)  # too few slices and seeds
-    assert "below 20000" in error["detail"]
+    assert (error["reach"], error["ok"]) == ("≤ 0.33", False)  # too few slices
+    assert set(error) == {field.name for field in dataclasses.fields(Row)}
+    assert f"{content['test_slices']} test slices (20000 needed)" in error["detail"]
+    assert "not sealed; 1 seeds (3 needed): 0" in error["detail"]
     assert printed == (root / "experiments.md").read_text() + "\n"
     assert "test_a_signal_leaves_the_best_network" in printed
 
