@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.command import INTERRUPTED, run_command
 from pipeline.devices import Kind
+from pipeline.experiments.apart import check_apart
 from pipeline.experiments.job import Job, Reading
 from pipeline.experiments.measured import Measured
 from pipeline.experiments.processes import run_apart
@@ -76,12 +77,13 @@ def experiments(config: ExperimentsConfig) -> int:
 
     Raises:
         FileNotFoundError: Shards are missing.
-        ValueError: They lack a split, what is stored is of other settings, or a
-            training failed.
+        ValueError: They lack a split or share subjects, what is stored is of other
+            settings, or a training failed.
     """
     load_manifest(config.shards).of_split("validation")
     load_manifest(config.test).of_split("test")
     with locked(config.root / "lock", f"runs the experiments in {config.root}"):
+        check_apart(config.shards, config.test, config.root / "apart.json")
         _report(config)  # refuses what is stored of other settings
         failed = []
         for job in _jobs(config):
