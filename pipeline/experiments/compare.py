@@ -84,7 +84,9 @@ def compare(
         counts: (subjects,).
         seed: Of the draws.
     """
-    errors = np.array([each.sum() / (len(each) * counts.sum()) for each in (one, other)])
+    errors = np.array(
+        [each.sum() / (len(each) * counts.sum()) for each in (one, other)]
+    )
     drawn = _drawn(np.vstack([one, other, counts]), seed)
     mine = _over_seeds(drawn[:, : len(one)], [seed, 1])
     theirs = _over_seeds(drawn[:, len(one) : -1], [seed, 2])

@@ -70,7 +70,7 @@ def test_seeds_that_differ_on_either_side_widen_the_ratio() -> None:
 
 
 def test_the_limit_holds_for_other_trainings_and_subjects() -> None:
-    """Eight of ten intervals at least hold the ratio of all trainings there could be."""
+    """Eight of ten intervals at least hold the ratio over all possible trainings."""
     inside = 0
     for number in range(40):
         random = np.random.default_rng(number)

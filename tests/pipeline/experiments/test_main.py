@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from bench.results import Row
-from pipeline.experiments.apart import subjects_of
 from pipeline.experiments.__main__ import ExperimentsConfig, experiments
+from pipeline.experiments.apart import subjects_of
+from pipeline.experiments.measured import Measured
 from pipeline.manifest import Manifest
+from pipeline.provenance import made_with
 from pipeline.shards import ShardsConfig, build
 from pipeline.sources import find_scans
 
@@ -109,6 +111,12 @@ def test_the_table_holds_the_rows_their_intervals_and_the_paired_tests(
     assert "test_a_signal_leaves_the_best_network" in printed
 
 
+def test_a_run_notes_the_command_that_was_typed(straight: tuple[Path, str]) -> None:
+    command = made_with(straight[0] / "ours-0")["command"]
+    assert command.startswith("python -m pipeline.experiments --shards ")
+    assert command.endswith("--only study-submitted ours --seeds 0")
+
+
 def test_killed_and_stopped_experiments_go_on_to_the_same_table(
     straight: tuple[Path, str], lasting_shards: Built, tmp_path: Path
 ) -> None:
@@ -137,6 +145,25 @@ def test_what_is_stored_is_neither_trained_nor_measured_again(
     assert experiments(config(lasting_shards[0], root, only=ROWS[1:])) == 0
     assert capsys.readouterr().out == printed
     assert {path: path.stat().st_mtime_ns for path in root.glob("*.npz")} == stored
+
+
+def test_asked_for_one_seed_the_table_still_shows_all_that_are_stored(
+    straight: tuple[Path, str], lasting_shards: Built, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for seed in (0, 4):  # what is measured with a seed is stored under it
+        for name in ROWS:
+            stored = Measured.load(straight[0] / f"{name}-0.test.npz")
+            settings = stored.settings | {"seed": seed}
+            again = dataclasses.replace(stored, settings=settings)
+            again.save(root / f"{name}-{seed}.test.npz")
+    for seeds in ((0,), (4,)):
+        assert experiments(config(lasting_shards[0], root, seeds=seeds)) == 0
+        content = table(root)
+        assert content["seeds"] == [0, 4]
+        assert [row["seeds"] for row in content["rows"]] == [[0, 4]] * 2
+        assert "seeds 0, 4." in (root / "experiments.md").read_text()
 
 
 def test_other_settings_are_refused_before_anything_is_trained(
@@ -177,9 +204,7 @@ def test_a_test_of_people_who_are_learned_from_is_refused(
     shards, manifest = lasting_shards
     data = shards.parent / "scans"
     dealt_anew = tmp_path / "dealt-anew"
-    build(
-        find_scans(data), ShardsConfig(out=dealt_anew, data=data, seed=1, workers=1)
-    )
+    build(find_scans(data), ShardsConfig(out=dealt_anew, data=data, seed=1, workers=1))
     (tested,) = subjects_of(dealt_anew, ["test"])
     assert tested in subjects_of(shards, ["train", "validation"])
     assert len(subjects_of(shards, ["train"])) == manifest.subjects["train"]
