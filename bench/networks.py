@@ -9,7 +9,6 @@ stays in the folder, so the same command goes on.
 import dataclasses
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +19,14 @@ import numpy as np
 
 from pipeline.command import run_command
 from pipeline.files import write_json
+from pipeline.judging import accepted_scans, identity_of, losses, refuse_other
+from pipeline.judging import judge as judge_scans
+from pipeline.phantom import SCANS_PER_SUBJECT
+from pipeline.processes import must_run
+from pipeline.shards.planning import phantom_code
+
+_MEASURED: Final = "measured.json"
+"""What the process that judges leaves in the run's folder."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,15 +86,63 @@ class NetworksConfig:
             )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class JudgeConfig:
+    """Measures a finished run, in a process whose slices have its size.
+
+    Attributes:
+        run: Its folder.
+    """
+
+    run: Path
+
+
 def compare(config: NetworksConfig) -> None:
-    """Trains and judges what is missing; writes and prints the table."""
+    """Trains and judges what is missing; writes and prints the table.
+
+    Raises:
+        ValueError: What is stored is of other settings, or a training failed.
+        KeyboardInterrupt: It was told to stop; the training saved where it stood.
+    """
+    for name in config.only:
+        if _judged(config, name).is_file():
+            _load(config, name)  # refuses before anything is trained
     for name in config.only:
         if not _judged(config, name).is_file():
             _train(config, name)
-            _sized(VARIANTS[name].size, "bench.networks", "judge", _run(config, name))
-    lines = _table(config)
+            run, size = _run(config, name), VARIANTS[name].size
+            must_run("bench.sized", size, "bench.networks", "judge", "--run", run)
+            measured = json.loads((run / _MEASURED).read_text())
+            content = {"settings": settings_of(config, name), **measured}
+            write_json(_judged(config, name), content)
+    lines = table(config)
     (config.out / "networks.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
+
+
+def settings_of(config: NetworksConfig, name: str) -> dict[str, Any]:
+    """What a stored measurement must be of, to stand in the table."""
+    real = os.environ.get("MRI_REAL_DATA")
+    return {
+        "subjects": config.subjects,
+        "epochs": config.epochs,
+        "seed": config.seed,
+        "network": [VARIANTS[name].size, *VARIANTS[name].options],
+        "phantom code": phantom_code(),
+        "set of real scans": identity_of(Path(real)) if real else None,
+    }
+
+
+def _load(config: NetworksConfig, name: str) -> dict[str, Any]:
+    path = _judged(config, name)
+    content: dict[str, Any] = json.loads(path.read_text())
+    remedy = (
+        "give the same settings to go on, name another --out, or delete "
+        f"{config.out} to train again"
+    )
+    stored = content.get("settings", {})
+    refuse_other(path, stored, settings_of(config, name), remedy)
+    return content
 
 
 def _run(config: NetworksConfig, name: str) -> Path:
@@ -98,34 +153,31 @@ def _judged(config: NetworksConfig, name: str) -> Path:
     return _run(config, name) / "judged.json"
 
 
-def _sized(size: int, module: str, *words: object) -> None:
-    command = [sys.executable, "-m", "bench.sized", size, module, *words]
-    subprocess.run(list(map(str, command)), check=True)
-
-
 def _train(config: NetworksConfig, name: str) -> None:
     variant = VARIANTS[name]
     shards = config.out / f"shards-{variant.size}"
-    _sized(
-        variant.size, "pipeline.shards", "--phantom", config.subjects,
+    must_run(
+        "bench.sized", variant.size, "pipeline.shards",
+        "--phantom", config.subjects,
         "--seed", config.seed, "--validation", 0.2, "--test", 0, "--workers", 1,
         "--out", shards,
     )  # fmt: skip
-    _sized(
-        variant.size, "pipeline.train", "--shards", shards, "--run",
-        _run(config, name), "--epochs", config.epochs, "--seed", config.seed,
-        *variant.options,
+    must_run(
+        "bench.sized", variant.size, "pipeline.train",
+        "--shards", shards, "--run", _run(config, name), "--seed", config.seed,
+        "--epochs", config.epochs, *variant.options,
     )  # fmt: skip
 
 
-def judge(run_path: Path) -> None:
+def judge(config: JudgeConfig) -> None:
     """Measures a finished run: validation, real scans, time of a slice."""
     from pipeline import scoring
     from pipeline.dataset import evaluation_batches
     from pipeline.evaluate.reliability import calibration_error
+    from pipeline.manifest import load_manifest
     from pipeline.runs import load_run
 
-    run = load_run(run_path)
+    run = load_run(config.run)
     scores = scoring.score(
         run.model, evaluation_batches(run.shards, "validation", batch_size=256)
     )
@@ -133,14 +185,15 @@ def judge(run_path: Path) -> None:
     truth = logs[np.arange(len(logs)), scores.labels]
     right = logs.argmax(1) == scores.labels
     write_json(
-        run_path / "judged.json",
+        config.run / _MEASURED,
         {
+            "slices": load_manifest(run.shards).count("train"),
             "parameters": run.model.count_params(),
             "loss": float(-truth.mean()),
             "accuracy": float(right.mean()),
             "ece": calibration_error(np.exp(logs.max(1)), right),
             "milliseconds": _milliseconds(scoring.forward_pass(run.model)),
-            "real": _real_loss(run),
+            **_on_real_scans(run),
         },
     )
 
@@ -158,41 +211,41 @@ def _milliseconds(forward: Any) -> float:
     return float(np.median(times[5:])) / len(slices) * 1000
 
 
-def _real_loss(run: Any) -> float | None:
-    """Mean over classes of the loss of real scans; None where there are none."""
-    from mri_contrast.errors import UnreadableScan
-    from mri_contrast.slices import cut
-    from pipeline import scoring
-    from pipeline.contrasts import ACCEPTED
-    from pipeline.evaluate import real_scans
-
+def _on_real_scans(run: Any) -> dict[str, Any]:
+    """Number of real scans, and the mean over classes of their loss; None of none."""
     folder = os.environ.get("MRI_REAL_DATA")
-    if not folder:
-        return None
-    forward = scoring.forward_pass(run.model)
-    losses: dict[str, list[float]] = {name: [] for name in ACCEPTED}
-    for scan in real_scans(Path(folder)):
-        if scan.contrast not in ACCEPTED:
-            continue
-        try:
-            slices = cut(scan.read())
-        except UnreadableScan:
-            continue
-        verdict = scoring.verdict_of(
-            forward(slices).numpy(), run.classes, run.calibration
-        )
-        losses[scan.contrast].append(-np.log(verdict.probabilities[scan.contrast]))
-    return float(np.mean([np.mean(each) for each in losses.values() if each]))
+    scans = list(accepted_scans(Path(folder))) if folder else []
+    if not scans:
+        return {"real": None, "real_scans": 0}
+    judged = judge_scans(run, scans)
+    loss = losses(np.array([judged[scan.name][1] for scan in scans]))
+    truth = np.array([scan.contrast for scan in scans])
+    means = [loss[truth == name].mean() for name in sorted(set(truth))]
+    return {"real": float(np.mean(means)), "real_scans": len(scans)}
 
 
-def _table(config: NetworksConfig) -> list[str]:
+def table(config: NetworksConfig) -> list[str]:
+    """The table as Markdown, below what each training was given.
+
+    Args:
+        config: Of the trainings, all finished.
+
+    Raises:
+        ValueError: What is stored is of other settings.
+    """
+    rows = {name: _load(config, name) for name in config.only}
+    learned = [found["slices"] for found in rows.values()]
     lines = [
+        f"Each training: {config.subjects} simulated heads, "
+        f"{config.subjects * SCANS_PER_SUBJECT} scans, {min(learned)} to "
+        f"{max(learned)} training slices, {config.epochs} epochs, seed {config.seed}. "
+        f"Judged on {max(found['real_scans'] for found in rows.values())} real scans.",
+        "",
         "| network | parameters | ms a slice | validation loss | right | ECE | "
         "loss of real scans |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name in config.only:
-        found = json.loads(_judged(config, name).read_text())
+    for name, found in rows.items():
         real = "" if found["real"] is None else f"{found['real']:.3f}"
         lines.append(
             f"| {name}: {VARIANTS[name].what} | {found['parameters']} | "
@@ -206,8 +259,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command, or judges the run that it is told."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["judge"]:
-        judge(Path(given[1]))
-        return 0
+        return run_command(
+            JudgeConfig,
+            judge,
+            prog="python -m bench.networks judge",
+            arguments=given[1:],
+        )
     return run_command(
         NetworksConfig, compare, prog="python -m bench.networks", arguments=given
     )

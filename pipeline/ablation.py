@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,12 +19,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mri_contrast.errors import UnreadableScan
-from mri_contrast.slices import cut
 from pipeline.command import run_command
-from pipeline.contrasts import ACCEPTED
 from pipeline.files import write_json
+from pipeline.judging import (
+    RealScan,
+    accepted_scans,
+    identity_of,
+    judge,
+    losses,
+    refuse_other,
+)
+from pipeline.phantom import SCANS_PER_SUBJECT
 from pipeline.phantom.ingredients import INGREDIENTS
+from pipeline.processes import must_run
+from pipeline.shards.planning import phantom_code
 
 ALL: Final = "all"
 """The row from which nothing is left out."""
@@ -70,50 +77,57 @@ class AblationConfig:
         return (ALL, *self.only)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RealScan:
-    """A real scan, cut.
-
-    Attributes:
-        name: In the manifest. contrast: Its class. subject: The person.
-        slices: (n, 150, 150) uint8.
-    """
-
-    name: str
-    contrast: str
-    subject: str
-    slices: NDArray[np.uint8]
-
-
 def ablate(config: AblationConfig) -> None:
-    """Trains and judges what is missing, then writes and prints the table."""
-    scans = list(_real_scans(config))
-    for seed in config.seeds:  # all rows of a seed first: a table is there early
-        for row in config.rows:
-            if not _score_file(config, row, seed).is_file():
-                _train(config, row, seed)
-                write_json(
-                    _score_file(config, row, seed), _judge(config, row, seed, scans)
-                )
+    """Trains and judges what is missing, then writes and prints the table.
+
+    Raises:
+        ValueError: No real scans are named, what is stored is of other settings, or a
+            training failed.
+        KeyboardInterrupt: It was told to stop; the training saved where it stood.
+    """
+    scans = list(accepted_scans(_real(config)))
+    stored = [_score_file(config, row, seed) for row, seed in _trainings(config)]
+    for path in filter(Path.is_file, stored):
+        _load(config, path)  # refuses before anything is trained
+    for row, seed in _trainings(config):
+        if not _score_file(config, row, seed).is_file():
+            _train(config, row, seed)
+            _judge(config, row, seed, scans)
     lines = table(config, scans)
     (config.out / "ablation.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
 
-def _real_scans(config: AblationConfig) -> Iterator[RealScan]:
-    from pipeline.evaluate import real_scans
+def _trainings(config: AblationConfig) -> Iterator[tuple[str, int]]:
+    """All rows of a seed first: a table is there early."""
+    yield from ((row, seed) for seed in config.seeds for row in config.rows)
 
+
+def _real(config: AblationConfig) -> Path:
     real = config.real or os.environ.get("MRI_REAL_DATA")
     if not real:
         raise ValueError("name real scans to judge: --real FOLDER, or MRI_REAL_DATA")
-    for scan in real_scans(Path(real)):
-        if scan.contrast not in ACCEPTED:
-            continue
-        try:
-            slices = cut(scan.read())
-        except UnreadableScan:
-            continue
-        yield RealScan(scan.name, scan.contrast, scan.subject, slices)
+    return Path(real)
+
+
+def settings_of(config: AblationConfig) -> dict[str, Any]:
+    """What a stored score must be of, to stand in the table."""
+    return {
+        "subjects": config.subjects,
+        "epochs": config.epochs,
+        "phantom code": phantom_code(),
+        "set of real scans": identity_of(_real(config)),
+    }
+
+
+def _load(config: AblationConfig, path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    remedy = (
+        f"give the same settings to go on, name another --out, or delete {path.parent} "
+        "to train again"
+    )
+    refuse_other(path, content.get("settings", {}), settings_of(config), remedy)
+    return content
 
 
 def _folder(config: AblationConfig, row: str, seed: int) -> Path:
@@ -139,29 +153,24 @@ def _train(config: AblationConfig, row: str, seed: int) -> None:
          "--epochs", config.epochs],
     )  # fmt: skip
     for command in commands:
-        subprocess.run([sys.executable, "-m", *map(str, command)], check=True)
+        must_run(*command)
     shutil.rmtree(shards)
 
 
 def _judge(
     config: AblationConfig, row: str, seed: int, scans: Sequence[RealScan]
-) -> dict[str, Any]:
-    """For each scan: share of right slices, and the truth's probability by all."""
-    from pipeline import scoring
+) -> None:
+    """Stores what the network says of each scan, and what it learned from."""
     from pipeline.runs import load_run
 
-    run = load_run(_folder(config, row, seed))
-    forward = scoring.forward_pass(run.model)
-    found = {}
-    for scan in scans:
-        logits = forward(scan.slices).numpy()
-        verdict = scoring.verdict_of(logits, run.classes, run.calibration)
-        truth = run.classes.index(scan.contrast)
-        found[scan.name] = [
-            float((logits.argmax(1) == truth).mean()),
-            verdict.probabilities[scan.contrast],
-        ]
-    return found
+    folder = _folder(config, row, seed)
+    data = json.loads((folder / "config.json").read_text())["data"]
+    content = {
+        "settings": settings_of(config),
+        "slices": sum(data["slices"]["train"].values()),
+        "scans": judge(load_run(folder), scans),
+    }
+    write_json(_score_file(config, row, seed), content)
 
 
 def table(config: AblationConfig, scans: Sequence[RealScan]) -> list[str]:
@@ -173,12 +182,17 @@ def table(config: AblationConfig, scans: Sequence[RealScan]) -> list[str]:
     Args:
         config: Of the trainings, all finished.
         scans: What they were judged on.
+
+    Raises:
+        ValueError: What is stored is of other settings.
     """
     scores = {row: _scores(config, row, scans) for row in config.rows}
     draws = list(_draws(scans, len(config.seeds)))
     lines = [
-        "| left out | slices right | change | scans right | loss of scans |\n"
-        "|---|---|---|---|---|"
+        _budget(config, scans),
+        "",
+        "| left out | slices right | change | scans right | loss of scans |",
+        "|---|---|---|---|---|",
     ]
     whole = scores[ALL]
     changes = {row: _mean(scores[row], scans)[0] for row in config.rows}
@@ -192,16 +206,30 @@ def table(config: AblationConfig, scans: Sequence[RealScan]) -> list[str]:
     return lines
 
 
+def _budget(config: AblationConfig, scans: Sequence[RealScan]) -> str:
+    learned = [
+        _load(config, _score_file(config, row, seed))["slices"]
+        for row, seed in _trainings(config)
+    ]
+    return (
+        f"Each training: {config.subjects} simulated heads, "
+        f"{config.subjects * SCANS_PER_SUBJECT} scans, {min(learned)} to "
+        f"{max(learned)} training slices, {config.epochs} epochs; seeds "
+        f"{', '.join(map(str, config.seeds))}. Judged on {len(scans)} real scans of "
+        f"{len({scan.subject for scan in scans})} people; a scan is right where its "
+        "class is the likeliest. Intervals are of 95 %, people and seeds drawn."
+    )
+
+
 def _scores(
     config: AblationConfig, row: str, scans: Sequence[RealScan]
 ) -> NDArray[np.float64]:
     """(seeds, scans, 3): share of right slices, scan right, its log-loss."""
     found = []
     for seed in config.seeds:
-        content = json.loads(_score_file(config, row, seed).read_text())
-        pairs = np.array([content[scan.name] for scan in scans])
-        loss = -np.log(pairs[:, 1].clip(1e-6))
-        found.append(np.stack([pairs[:, 0], pairs[:, 1] > 0.5, loss], 1))
+        content = _load(config, _score_file(config, row, seed))["scans"]
+        each = np.array([content[scan.name] for scan in scans], dtype=float)
+        found.append(np.stack([each[:, 0], each[:, 2], losses(each[:, 1])], 1))
     return np.stack(found)
 
 
@@ -245,9 +273,14 @@ def _interval(
     return f"{100 * _mean(difference, scans)[0]:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    return run_command(AblationConfig, ablate, prog="python -m pipeline.ablation")
+    return run_command(
+        AblationConfig,
+        ablate,
+        prog="python -m pipeline.ablation",
+        arguments=arguments,
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ metrics.jsonl    the seconds that each epoch took, those before a stop included
 """
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -20,8 +21,14 @@ MACHINES: Final = "machines.json"
 _PACKAGES: Final = ("pipeline.", "tuner.", "bench.")
 
 
+STARTED_BY: Final = "MRI_STARTED_BY"
+"""Variable with the command that started this process to do a part of its work."""
+
+
 def command_line() -> str | None:
     """Returns the command as it was typed; None where no command of ours was."""
+    if typed := os.environ.get(STARTED_BY):
+        return typed
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     name = "" if spec is None else str(spec.name)
     if not name.startswith(_PACKAGES):

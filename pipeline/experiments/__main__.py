@@ -9,21 +9,27 @@ same command goes on.
 import dataclasses
 import json
 import logging
+import pickle
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.command import INTERRUPTED, run_command
 from pipeline.devices import Kind
+from pipeline.experiments.apart import check_apart
 from pipeline.experiments.job import Job, Reading
 from pipeline.experiments.measured import Measured
-from pipeline.experiments.processes import run_apart
 from pipeline.experiments.report import report
 from pipeline.experiments.rows import NAMES, ROWS, Row, budgeted
 from pipeline.files import locked
 from pipeline.manifest import load_manifest
+from pipeline.processes import run_apart
+from pipeline.provenance import STARTED_BY, command_line
 from pipeline.settings import TrainConfig
+
+_STORED: Final = ".test.npz"
 
 _log = logging.getLogger("pipeline.experiments")
 
@@ -76,19 +82,20 @@ def experiments(config: ExperimentsConfig) -> int:
 
     Raises:
         FileNotFoundError: Shards are missing.
-        ValueError: They lack a split, what is stored is of other settings, or a
-            training failed.
+        ValueError: They lack a split or share subjects, what is stored is of other
+            settings, or a training failed.
     """
     load_manifest(config.shards).of_split("validation")
     load_manifest(config.test).of_split("test")
     with locked(config.root / "lock", f"runs the experiments in {config.root}"):
+        check_apart(config.shards, config.test, config.root / "apart.json")
         _report(config)  # refuses what is stored of other settings
         failed = []
         for job in _jobs(config):
             if all(reading.path.is_file() for reading in job.readings):
                 continue
             _log.info("%s", job.training.run)
-            code = run_apart(job)
+            code = _run_apart(job)
             if code == INTERRUPTED:
                 _log.warning("interrupted: saved; the same command goes on")
                 return INTERRUPTED
@@ -130,8 +137,17 @@ def _job(config: ExperimentsConfig, rows: list[Row], seed: int) -> Job:
     return Job(training, readings, config.test, _settings(config, training))
 
 
+def _run_apart(job: Job) -> int:
+    return run_apart(
+        "pipeline.experiments.job",
+        given=pickle.dumps(job),
+        environment={STARTED_BY: command_line() or ""},
+        quiet=True,  # the networks' summaries, which runs hold
+    )
+
+
 def _path(config: ExperimentsConfig, row: Row, seed: int) -> Path:
-    return config.root / f"{row.name}-{seed}.test.npz"
+    return config.root / f"{row.name}-{seed}{_STORED}"
 
 
 def _settings(config: ExperimentsConfig, training: TrainConfig) -> dict[str, Any]:
@@ -147,24 +163,34 @@ def _settings(config: ExperimentsConfig, training: TrainConfig) -> dict[str, Any
 
 
 def _report(config: ExperimentsConfig) -> str:
-    """Writes the table of all that is stored, whatever `only` says."""
-    everything = dataclasses.replace(config, only=())
+    """Writes the table of all that is stored, whatever `only` and `seeds` say."""
+    everything = dataclasses.replace(config, only=(), seeds=_stored_seeds(config))
     found: dict[str, dict[int, Measured]] = defaultdict(dict)
     for job in _jobs(everything):
         for reading in job.readings:
             if reading.path.is_file():
-                name, seed = reading.path.name.removesuffix(".test.npz").rsplit("-", 1)
+                name, seed = reading.path.name.removesuffix(_STORED).rsplit("-", 1)
                 found[name][int(seed)] = _loaded(reading.path, job)
     if not found:
         return ""
+    test = load_manifest(config.test)
     about = {
         "scale": config.scale,
         "epochs": config.epochs,
-        "seeds": list(config.seeds),
+        "seeds": list(everything.seeds),
         "training_shards": load_manifest(config.shards).sha256,
-        "test_shards": load_manifest(config.test).sha256,
+        "test_shards": test.sha256,
+        "test_sealed": bool(test.config.get("sealed")),
     }
     return report(config.root, found, about)
+
+
+def _stored_seeds(config: ExperimentsConfig) -> tuple[int, ...]:
+    """Those that any row is measured with, in order; what was asked for if none is."""
+    names = (path.name for path in config.root.glob(f"*{_STORED}"))
+    matches = (re.fullmatch(rf"(.+)-(\d+){re.escape(_STORED)}", name) for name in names)
+    found = {int(match[2]) for match in matches if match and match[1] in NAMES}
+    return tuple(sorted(found)) or config.seeds
 
 
 def _loaded(path: Path, job: Job) -> Measured:

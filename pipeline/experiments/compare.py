@@ -20,10 +20,11 @@ class Pair:
 
     Attributes:
         difference: Of the shares of wrong slices.
-        difference_interval: 95 %, subjects drawn.
+        difference_interval: 95 %, subjects and each side's seeds drawn.
         ratio: Of the shares; None where the other is never wrong.
-        ratio_interval: 95 %, subjects drawn; infinite where the other's draw has none.
-        p: Two-sided, of the clustered McNemar test.
+        ratio_interval: 95 %, drawn alike; infinite where the other's draw has none.
+        p: Two-sided, of the clustered McNemar test of these trained networks on other
+            subjects; of other trainings it says nothing.
     """
 
     difference: float
@@ -59,10 +60,7 @@ def seed_interval(
         seed: Of the draws.
     """
     drawn = _drawn(np.vstack([errors, counts]), seed)
-    seeds, draws = len(errors), len(drawn)
-    chosen = np.random.default_rng([seed, 1]).integers(seeds, size=(draws, seeds))
-    found = np.take_along_axis(drawn[:, :seeds], chosen, axis=1).mean(axis=1)
-    return _percentiles(found / drawn[:, seeds])
+    return _percentiles(_over_seeds(drawn[:, :-1], [seed, 1]) / drawn[:, -1])
 
 
 def compare(
@@ -72,31 +70,35 @@ def compare(
     *,
     seed: int = 0,
 ) -> Pair:
-    """Compares two networks, trained with the same seeds, on the same slices.
+    """Compares two networks, each trained several times, on the same slices.
 
-    The intervals draw subjects, the same ones for both networks and all seeds. The
-    test is McNemar's for clustered pairs: the differences of the subjects are the
-    independent draws (Obuchowski 1998, Statistics in Medicine 17:1495).
+    The intervals draw subjects, the same ones for both networks, and trainings: each
+    side's seeds anew, since a seed starts two networks no more alike than two seeds
+    do. Of a few seeds, such draws spread a little less than trainings do. The test is
+    McNemar's for clustered pairs: the differences of the subjects, summed over the
+    seeds, are the independent draws (Obuchowski 1998, Statistics in Medicine 17:1495).
 
     Args:
         one: (seeds, subjects) of `by_subject`.
-        other: The same of the other network.
+        other: The same of the other network, with as many seeds.
         counts: (subjects,).
         seed: Of the draws.
     """
-    mine, theirs = one.sum(axis=0), other.sum(axis=0)
-    shares = np.array([mine.sum(), theirs.sum()]) / (len(one) * counts.sum())
-    drawn = _drawn(np.vstack([mine, theirs, counts]), seed)
-    differences = (drawn[:, 0] - drawn[:, 1]) / (len(one) * drawn[:, 2])
+    errors = np.array(
+        [each.sum() / (len(each) * counts.sum()) for each in (one, other)]
+    )
+    drawn = _drawn(np.vstack([one, other, counts]), seed)
+    mine = _over_seeds(drawn[:, : len(one)], [seed, 1])
+    theirs = _over_seeds(drawn[:, len(one) : -1], [seed, 2])
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = drawn[:, 0] / drawn[:, 1]
+        ratios = mine / theirs
     return Pair(
-        difference=float(shares[0] - shares[1]),
-        difference_interval=_percentiles(differences),
-        ratio=float(shares[0] / shares[1]) if shares[1] else None,
+        difference=float(errors[0] - errors[1]),
+        difference_interval=_percentiles((mine - theirs) / drawn[:, -1]),
+        ratio=float(errors[0] / errors[1]) if errors[1] else None,
         # Where neither is wrong the draw says nothing: the worse is assumed.
         ratio_interval=_percentiles(np.nan_to_num(ratios, nan=np.inf, posinf=np.inf)),
-        p=clustered_mcnemar(mine - theirs),
+        p=clustered_mcnemar(one.sum(axis=0) - other.sum(axis=0)),
     )
 
 
@@ -122,6 +124,13 @@ def _drawn(columns: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
         for _ in range(DRAWS // _AT_A_TIME)
     ]
     return np.concatenate(parts)
+
+
+def _over_seeds(drawn: NDArray[np.float64], key: list[int]) -> NDArray[np.float64]:
+    """(draws,): means of (draws, seeds) over seeds drawn with replacement."""
+    chosen = np.random.default_rng(key).integers(drawn.shape[1], size=drawn.shape)
+    means: NDArray[np.float64] = np.take_along_axis(drawn, chosen, axis=1).mean(axis=1)
+    return means
 
 
 def _percentiles(values: NDArray[np.float64]) -> Interval:

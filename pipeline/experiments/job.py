@@ -1,6 +1,6 @@
 """One training and what its rows say of the test slices, in a process of its own.
 
-Started by `pipeline.experiments.processes`, which writes a pickled `Job` to its input.
+Started by `pipeline.experiments`, which writes a pickled `Job` to its input.
 """
 
 import dataclasses

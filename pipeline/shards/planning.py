@@ -123,9 +123,10 @@ class ShardsConfig:
             del content[name]
         # Neither where the data lie nor how much may be rejected changes a byte.
         del content["max_rejected"]
+        content["without"] = list(self.without)  # as JSON gives it back
         content["data"] = None if self.data is None else self.data.resolve().name
         simulated = self.phantom is not None or self.mix_other is not None
-        content["phantom_code"] = _phantom_code() if simulated else None
+        content["phantom_code"] = phantom_code() if simulated else None
         if self.mix_other is None:
             del content["mix_other"]
         return content
@@ -145,7 +146,7 @@ def _check_mixture(share: float, data: Path | None) -> None:
         )
 
 
-def _phantom_code() -> str:
+def phantom_code() -> str:
     """A digest of the simulator's source: other code, other scans."""
     sources = sorted(Path(phantom.__path__[0]).rglob("*.py"))
     return hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()

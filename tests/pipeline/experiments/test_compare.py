@@ -48,12 +48,38 @@ def test_seeds_that_differ_widen_the_interval() -> None:
 
 
 def test_half_the_errors_are_a_ratio_of_a_half_and_no_chance() -> None:
-    other = 2 * errors(0.2, 1)
+    other = 2 * np.repeat(errors(0.2, 1, seeds=1), 3, axis=0)
     pair = compare(other / 2, other, COUNTS)
     assert pair.ratio == pytest.approx(0.5)
     assert pair.ratio_interval == pytest.approx((0.5, 0.5))
     assert pair.difference_interval[1] < 0
     assert pair.p < 1e-6
+
+
+def test_seeds_that_differ_on_either_side_widen_the_ratio() -> None:
+    same = np.repeat(errors(0.2, 1, seeds=1), 3, axis=0)
+    apart = same * np.array([[0.25], [1.0], [1.75]])
+    for one, other in ((apart, same), (same, apart)):
+        low, high = compare(one, other, COUNTS).ratio_interval
+        assert low < 0.75
+        assert high > 1.3
+    # Equal factors at equal places do not cancel: a seed pairs no two trainings.
+    pair = compare(apart, apart, COUNTS)
+    assert pair.ratio_interval[1] > 1.5
+    assert pair.difference_interval[0] < 0 < pair.difference_interval[1]
+
+
+def test_the_limit_holds_for_other_trainings_and_subjects() -> None:
+    """Eight of ten intervals at least hold the ratio over all possible trainings."""
+    inside = 0
+    for number in range(40):
+        random = np.random.default_rng(number)
+        factors = random.uniform(0.4, 1.6, (2, 3, 1))  # of ours and theirs
+        shares = np.array([0.02, 0.1])[:, None, None] * factors
+        one, other = random.binomial(10, np.broadcast_to(shares, (2, 3, 200)))
+        low, high = compare(one * 1.0, other * 1.0, COUNTS).ratio_interval
+        inside += low <= 0.2 <= high
+    assert inside >= 32
 
 
 def test_networks_that_err_by_the_same_law_do_not_differ() -> None:

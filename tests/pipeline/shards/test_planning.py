@@ -1,5 +1,6 @@
 import gc
 import itertools
+import json
 import os
 import pickle
 import tracemalloc
@@ -94,3 +95,8 @@ def test_memory_of_a_build_does_not_grow_with_the_number_of_scans(
     few, many = peak_of_build(8), peak_of_build(24)
     # 64 more slices, 1.4 MB of pixels; a shard of 10 and what checks it are 1 MB.
     assert many - few < 400_000
+
+
+def test_what_is_recorded_is_the_same_when_it_is_read_back() -> None:
+    config = ShardsConfig(out=Path("out"), phantom=1, without=("fat",))
+    assert json.loads(json.dumps(config.recorded())) == config.recorded()
