@@ -89,6 +89,14 @@ def test_the_curve_accepts_equal_probabilities_together(build) -> None:
     assert [point["threshold"] for point in points] == [0.9, 0.8, 0.6]
 
 
+def test_the_area_does_not_depend_on_the_order_of_equal_probabilities(build) -> None:
+    rows = [[share, 1 - share, 0.0, 0.0] for share in (0.9, 0.8, 0.8, 0.6)]
+    first, second = (
+        curve(build(rows, labels))["area"] for labels in ([0, 1, 0, 1], [0, 0, 1, 1])
+    )
+    assert first == second == pytest.approx((0 + 1 / 3 + 1 / 3 + 1 / 2) / 4)
+
+
 def test_bins_hold_equally_many_and_the_error_is_that_of_a_plain_sum() -> None:
     rng = np.random.default_rng(1)
     confidence = rng.permutation(np.linspace(0.3, 0.99, 150))
