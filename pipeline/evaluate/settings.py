@@ -15,7 +15,7 @@ class EvaluateConfig:
         split: Which split: `test` or `validation`.
         real: Labelled real scans: folder, CSV file, or a folder with `manifest.csv`.
             The environment's MRI_REAL_DATA if not given; they are only measured.
-        orientations: Turn every real scan in the 24 ways, too: 24 times the work.
+        orientations: Turn every real scan in the 23 other ways, too: 24 times the work.
         hard_volumes: Scans of the split, at most, that are degraded until the model
             errs; 0 leaves that out.
         hard_wanted: So many are measured there, at least, fewer scans being degraded
