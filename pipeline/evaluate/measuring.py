@@ -102,7 +102,11 @@ def _measure_split(
     volumes = combine_scans(answerer, slices, logs)
     result: dict[str, Any] = {
         "split": config.split,
-        "shards": {"name": shards.name, "manifest_sha256": manifest.sha256},
+        "shards": {
+            "name": shards.name,
+            "manifest_sha256": manifest.sha256,
+            "sealed": bool(manifest.config.get("sealed", False)),
+        },
         "slices": measure_slices(slices, answerer),
         "volumes": measure_volumes(volumes, answerer),
         "heads": heads.measure(answerer, batches()),
