@@ -123,7 +123,7 @@ def measure_slices(slices: Answers, answerer: Answerer) -> dict[str, Any]:
     return {
         **figures(slices, resamples),
         "confusion": confusion(slices, answerer.classes),
-        "calibration": calibration(slices.confidence, slices.right, resamples),
+        "calibration": calibration(slices, resamples),
         "auroc": areas(slices, answerer.classes),
         "by": by_group(slices, answerer.classes, resamples),
     }
@@ -150,7 +150,7 @@ def measure_volumes(volumes: Answers, answerer: Answerer) -> dict[str, Any]:
         "coverage": found["coverage"],
         "accepted_accuracy": None if found["risk"] is None else 1 - found["risk"],
         "confusion": [[*row, no] for row, no in zip(verdicts, unsure, strict=True)],
-        "calibration": calibration(volumes.confidence, volumes.right, resamples),
+        "calibration": calibration(volumes, resamples),
         "auroc": areas(volumes, classes),
         "false_accept": false_accepts(volumes, classes, answerer.accept, resamples),
         "risk": found,

@@ -91,13 +91,12 @@ def _ece(hard: dict[str, Any] | None) -> Row:
     if hard is None:
         return _unmeasured(name, reach, "no hard volumes; name shards with --shards")
     value, found = hard["calibration"]["ece"], hard["calibration"]
-    low, high = found["ece_interval"]
     where = "" if hard["reached"] else "; accuracy is NOT within 0.80-0.95"
     detail = (
         f"{hard['count']} volumes of {hard['subjects']} subjects degraded to level "
-        f"{hard['level']:g}: accuracy {hard['accuracy']:.3f}{where}; interval "
-        f"{low:.3f}-{high:.3f}, perfect probabilities would show "
-        f"{found['ece_of_perfect']:.3f}"
+        f"{hard['level']:g}: accuracy {hard['accuracy']:.3f}{where}; upper limit "
+        f"{found['ece_upper']:.3f}, perfect probabilities would show "
+        f"{found['ece_of_perfect']:.3f} by chance"
     )
     return _row(name, value, reach, bool(hard["reached"] and value <= ECE), detail)
 

@@ -20,7 +20,8 @@ class EvaluateConfig:
             errs; 0 leaves that out.
         hard_wanted: So many are measured there, at least, fewer scans being degraded
             in several ways each. With 15 bins and 600 scans perfect probabilities
-            would show a calibration error of 0.035 by chance alone, with 3000 of 0.016.
+            would show a calibration error of 0.035 by chance alone, with 3000 of 0.016,
+            and of somewhat more where these are several draws of fewer scans.
         out: Folder for both files; the run's own if not given, for an exported model
             `runs/evaluate/<its folders>`.
         batch_size: Slices at a time.
