@@ -9,7 +9,8 @@ class EvaluateConfig:
     """Measures a run or an exported model: `evaluation.json` and `report.html`.
 
     Attributes:
-        run: The run; the newest finished one if neither it nor a model is given.
+        run: The run; the newest finished one if neither it nor a model is given, and
+            the released model where there is none.
         model: An exported model, or a folder of versions, in place of a run.
         shards: Shards of the split; those that the run was trained on if not given.
         split: Which split: `test` or `validation`.
