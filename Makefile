@@ -67,7 +67,7 @@ describe: $(READY) ## Tell what SHARDS= hold; ARGS="--sheet sheet.png" shows it
 train: $(READY) ## Train on SHARDS= into RUN=, by the settings of PRESET= where it is given
 	$(PYTHON) -m pipeline.train $(if $(PRESET),--preset "$(PRESET)") --shards "$(SHARDS)" --run "$(RUN)" $(ARGS)
 
-evaluate: $(READY) ## Measure RUN= (or the newest) on its test split and MRI_REAL_DATA; writes report.html
+evaluate: $(READY) ## Measure RUN= (the newest, or the released model) and MRI_REAL_DATA; writes report.html
 	$(PYTHON) -m pipeline.evaluate $(NAMED_RUN) $(if $(filter-out file,$(origin SHARDS)),--shards "$(SHARDS)") $(ARGS)
 
 explain: $(READY) ## One page about SCAN=: slices, probabilities, where RUN= looked; explain.png

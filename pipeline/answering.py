@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +16,11 @@ from mri_contrast.slices import SIZE
 from mri_contrast.verdict import Verdict, combine
 from pipeline import scoring
 from pipeline.contrasts import CLASSES
+from pipeline.released import RELEASED, find_released
 from pipeline.runs import Run, load_run, newest_run
 from pipeline.saliency import heat_of, logits_of
+
+_log = logging.getLogger(__name__)
 
 SIGNATURE: Final = "slices_v1"
 _HEADS: Final = frozenset({"plane", "gadolinium"})
@@ -62,12 +66,16 @@ class Answerer:
         return combine(columns, rho=self.rho, accept=self.accept)
 
 
-def open_answerer(run: Path | None, model: Path | None) -> Answerer:
+def open_answerer(
+    run: Path | None, model: Path | None, released: Path = RELEASED
+) -> Answerer:
     """Opens what is to answer.
 
     Args:
-        run: Folder of a finished run; the newest one where neither is named.
+        run: Folder of a finished run; where neither is named the newest one, and the
+            released model where there is no run.
         model: Folder of an exported model, or of its versions.
+        released: Folder of the released model.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -77,7 +85,17 @@ def open_answerer(run: Path | None, model: Path | None) -> Answerer:
         raise ValueError(f"name a run or a model, not both: {run} and {model}")
     if model is not None:
         return of_export(model)
-    return of_run(load_run(run or newest_run()))
+    if run is not None:
+        return of_run(load_run(run))
+    try:
+        newest = newest_run()
+    except FileNotFoundError:
+        found = find_released(released)
+        if found is None:
+            raise
+        _log.info("no run of yours yet: the released model answers (%s)", found)
+        return of_export(found)
+    return of_run(load_run(newest))
 
 
 def of_run(run: Run) -> Answerer:
@@ -124,10 +142,10 @@ def of_export(folder: Path) -> Answerer:
 
     Raises:
         FileNotFoundError: No SavedModel is there.
-        ValueError: It has no signature that takes slices.
+        ValueError: It is damaged, or has no signature that takes slices.
     """
     found = _version_in(folder)
-    loaded = tf.saved_model.load(str(found))
+    loaded = _load(found)
     missing = {SIGNATURE, "explain"} - set(loaded.signatures)
     if missing:
         raise ValueError(
@@ -164,6 +182,16 @@ def of_export(folder: Path) -> Answerer:
     )
 
 
+def _load(model: Path) -> Any:
+    try:
+        return tf.saved_model.load(str(model))
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"{model} holds no model that can be used ({error}); export it again, or "
+            "check it out again with git if it is the released one"
+        ) from error
+
+
 def _tells_heads(model: keras.Model) -> bool:
     return isinstance(model.output, dict) and set(model.output) >= _HEADS
 
@@ -190,5 +218,10 @@ def _classes_of(card: dict[str, Any], outputs: dict[str, Any]) -> tuple[str, ...
 
 def _card_of(model: Path) -> dict[str, Any]:
     path = model / _CARD
-    card: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        card: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); export the model again"
+        ) from None
     return card

@@ -23,7 +23,7 @@ class ExplainConfig:
         scan: NIfTI, DICOM (file, folder or zip), PNG, JPEG or TIFF.
         out: The PNG.
         run: The run whose network answers; the newest finished one if neither it nor
-            a model is given.
+            a model is given, and the released model where there is none.
         model: An exported model, or a folder of versions, in place of a run.
     """
 

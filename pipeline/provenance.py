@@ -63,7 +63,8 @@ def made_with(run: Path) -> dict[str, Any]:
         run: Its folder.
 
     Returns:
-        `command`, `hours` and `epochs` trained, `machines`, `seeds`, `settings` and
+        `command` (of every path its last name alone: folders may name persons or
+        places), `hours` and `epochs` trained, `machines`, `seeds`, `settings` and
         `data`; None where the run is of a version that did not note it.
     """
     config = _read(run / "config.json", {})
@@ -74,7 +75,7 @@ def made_with(run: Path) -> dict[str, Any]:
     data = config.pop("data", None)
     apart = ("classes", "manifest_sha256", "hyper", "command", "shards", "run")
     return {
-        "command": config.get("command"),
+        "command": _without_folders(config.get("command")),
         "hours": round(sum(seconds) / 3600, 3) if timed else None,
         "epochs": len(seconds),
         "machines": _read(run / MACHINES, None),
@@ -87,6 +88,19 @@ def made_with(run: Path) -> dict[str, Any]:
         },
         "data": data,
     }
+
+
+def _without_folders(command: str | None) -> str | None:
+    """A command with `/home/me/shards` as `shards`, also behind `--option=`."""
+    if command is None:
+        return None
+    words = []
+    for word in shlex.split(command):
+        option, equals, value = word.partition("=")
+        if not option.startswith("-"):
+            option, equals, value = "", "", word
+        words.append(f"{option}{equals}{Path(value).name if '/' in value else value}")
+    return shlex.join(words)
 
 
 def _lines(path: Path) -> list[str]:

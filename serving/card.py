@@ -10,6 +10,7 @@ from mri_contrast import slices
 from pipeline.files import write_json
 from pipeline.provenance import made_with
 from pipeline.runs import Run
+from serving.figures import published
 from serving.revision import source_revision
 from serving.signatures import SLICES
 
@@ -49,7 +50,7 @@ def write_card(model: Path, name: str, run: Run, evidence: dict[str, Any]) -> No
         "classes": list(run.classes),
         "slices": {"signature": SLICES, "slicer_version": slices.VERSION},
         "calibration": dataclasses.asdict(run.calibration),
-        "metrics": run.metrics or None,  # None: never evaluated
+        "metrics": published(run.metrics) or None,  # None: never evaluated
         "data_manifest_sha256": run.manifest_sha256,
         "hyper_parameters": run.hyper,
         "parameters": run.model.count_params(),

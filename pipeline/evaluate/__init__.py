@@ -6,7 +6,7 @@
     reliability.py   calibration; coverage.py: risk against coverage
     intervals.py     exact ones, and subjects drawn anew
     hard.py          calibration on spoiled scans; degrade.py: spoils them
-    real.py          real scans; orientations.py: the 24 ways to turn them
+    real.py          real scans; orientations.py: ways to turn them
     rows.py          the figures that have a goal
 
 The same model and data give the same `evaluation.json`.

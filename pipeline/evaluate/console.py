@@ -50,7 +50,9 @@ def _real(console: Console, real: dict[str, Any], classes: list[str]) -> None:
     strange = real["out_of_class"]
     console.print(
         f"{strange['right']} of {strange['count']} files of other kinds not accepted; "
-        f"{real['refused']} files gave no slices"
+        f"{real['refused']} files gave no slices, "
+        f"{sum(one['refused'] for one in real['by_class'].values())} of them T1, T2 or "
+        "FLAIR, which count as not right"
     )
     for one in real["mistakes"]:
         winner = max(one["probabilities"].values())
@@ -62,8 +64,9 @@ def _real(console: Console, real: dict[str, Any], classes: list[str]) -> None:
     if real["orientations"]:
         kept = real["orientations"]
         console.print(
-            f"turned in {kept['ways']} ways: {kept['right']} of {kept['count']} "
-            f"verdicts kept ({kept['share']:.4f})"
+            f"turned in {kept['ways']} other ways: {kept['kept']} of {kept['cases']} "
+            f"verdicts kept, {kept['share']:.4f} {interval(kept['interval'])}; in all "
+            f"of them by {kept['scans']['right']} of {kept['scans']['count']} scans"
         )
 
 

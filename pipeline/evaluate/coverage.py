@@ -44,7 +44,8 @@ def curve(answers: Answers) -> dict[str, Any]:
 
     Returns:
         `area` under the whole curve (0 is best), and `points` with `coverage`, `risk`
-        and `threshold`; scans of equal probability are accepted together.
+        and `threshold`; scans of equal probability are accepted together, all at the
+        risk that they end at, whatever their order.
     """
     order = np.argsort(-answers.confidence, kind="stable")
     confidence = answers.confidence[order]
@@ -53,7 +54,7 @@ def curve(answers: Answers) -> dict[str, Any]:
     ends = np.flatnonzero(last_of_ties)
     shown = ends[_spread(len(ends))]
     return {
-        "area": float(risks.mean()),
+        "area": float(np.repeat(risks[ends], np.diff(ends, prepend=-1)).mean()),
         "points": [
             {
                 "coverage": float((end + 1) / len(order)),

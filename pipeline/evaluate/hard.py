@@ -152,7 +152,7 @@ def measure(
         "trail": trail,
         "draws": draws,
         **figures(answers, resamples),
-        "calibration": calibration(answers.confidence, answers.right, resamples),
+        "calibration": calibration(answers, resamples),
         "risk": risk(answers, answerer.accept, resamples),
         "curve": curve(answers),
     }, answers

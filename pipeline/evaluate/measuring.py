@@ -102,7 +102,11 @@ def _measure_split(
     volumes = combine_scans(answerer, slices, logs)
     result: dict[str, Any] = {
         "split": config.split,
-        "shards": {"name": shards.name, "manifest_sha256": manifest.sha256},
+        "shards": {
+            "name": shards.name,
+            "manifest_sha256": manifest.sha256,
+            "sealed": bool(manifest.config.get("sealed", False)),
+        },
         "slices": measure_slices(slices, answerer),
         "volumes": measure_volumes(volumes, answerer),
         "heads": heads.measure(answerer, batches()),
@@ -119,7 +123,7 @@ def measure_slices(slices: Answers, answerer: Answerer) -> dict[str, Any]:
     return {
         **figures(slices, resamples),
         "confusion": confusion(slices, answerer.classes),
-        "calibration": calibration(slices.confidence, slices.right, resamples),
+        "calibration": calibration(slices, resamples),
         "auroc": areas(slices, answerer.classes),
         "by": by_group(slices, answerer.classes, resamples),
     }
@@ -146,7 +150,7 @@ def measure_volumes(volumes: Answers, answerer: Answerer) -> dict[str, Any]:
         "coverage": found["coverage"],
         "accepted_accuracy": None if found["risk"] is None else 1 - found["risk"],
         "confusion": [[*row, no] for row, no in zip(verdicts, unsure, strict=True)],
-        "calibration": calibration(volumes.confidence, volumes.right, resamples),
+        "calibration": calibration(volumes, resamples),
         "auroc": areas(volumes, classes),
         "false_accept": false_accepts(volumes, classes, answerer.accept, resamples),
         "risk": found,

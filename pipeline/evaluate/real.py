@@ -3,9 +3,9 @@
 import csv
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,13 +15,16 @@ from mri_contrast.slices import cut
 from mri_contrast.verdict import UNSURE, Verdict
 from pipeline.answering import Answerer
 from pipeline.contrasts import ACCEPTED
-from pipeline.evaluate.intervals import exact
+from pipeline.evaluate.intervals import Resamples, exact
 from pipeline.evaluate.orientations import TURNS, turned
 from pipeline.labelled import LabelledScan
 from pipeline.progress import progress
 from pipeline.sources import find_scans
 
 MANIFEST = "manifest.csv"
+
+REFUSED: Final = "refused"
+"""What is said of a file that gave no slices."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Judged:
         scan: Where it is and what it is.
         label: Its label as written, such as `T1c` or `DWI`; the class where none is.
         verdict: None where it gave no slices.
-        turned: Verdicts on it turned in the 24 ways; empty where not asked for.
+        turned: Verdicts on it turned in the 23 other ways; empty where not asked for.
     """
 
     scan: LabelledScan
@@ -42,19 +45,19 @@ class Judged:
 
     @property
     def said(self) -> str:
-        """The verdict's word; the scan must have given slices."""
-        assert self.verdict is not None
-        return self.verdict.contrast
+        """The verdict's word, or `refused`."""
+        return REFUSED if self.verdict is None else self.verdict.contrast
 
     @property
     def right(self) -> bool:
-        """Whether the verdict is the true class; `unsure` is not."""
+        """Whether the verdict is the true class; `unsure` and `refused` are not."""
         return self.said == self.scan.contrast
 
     @property
     def likeliest(self) -> str:
-        """The most probable class, sure or not."""
-        assert self.verdict is not None
+        """The most probable class, sure or not; `refused` where there is none."""
+        if self.verdict is None:
+            return REFUSED
         shares = self.verdict.probabilities
         return max(shares, key=shares.__getitem__)
 
@@ -73,7 +76,7 @@ def judge_files(
     Args:
         root: As `real_scans` takes it.
         answerer: What answers.
-        orientations: In all 24 ways, too.
+        orientations: Turned in the 23 other ways, too.
 
     Raises:
         ValueError: None of them gave slices.
@@ -102,7 +105,7 @@ def _judge(
         verdict = verdict_on(read)
     except UnreadableScan:
         return Judged(scan, label, None)
-    ways = TURNS if orientations else ()
+    ways = TURNS[1:] if orientations else ()  # The first is the file as it is.
     said = tuple(verdict_on(turned(read, way)).contrast for way in ways)
     return Judged(scan, label, verdict, said)
 
@@ -127,13 +130,18 @@ def summary(judged: Sequence[Judged], classes: Sequence[str]) -> dict[str, Any]:
 
     Returns:
         `count` gave slices, `refused` did not. `mean_verdict_accuracy` is the mean
-        over T1, T2 and FLAIR of the share of right verdicts, an `unsure` counting as
-        wrong, `mean_accuracy` the same of the likeliest class; None where there is no
-        such scan. `out_of_class` counts files that are none of these three and were
-        not accepted as one. `confusion` counts verdicts (columns, `unsure` last) by
-        true class. `mistakes` lists every scan whose verdict is not its class.
+        over T1, T2 and FLAIR of the share of right verdicts, where `unsure` and a
+        refusal count as wrong, `mean_accuracy` the same of the likeliest class; None
+        where there is no such scan. `by_class`, `by_label` and `by_source` count
+        refused T1, T2 and FLAIR too, and have their number as `refused`.
+        `out_of_class` counts files that are none of these three, gave slices and were
+        not accepted as one. `accuracy`, `coverage` and `confusion`, which counts
+        verdicts (columns, `unsure` last) by true class, are of what gave slices.
+        `mistakes` lists every one of those whose verdict is not its class.
     """
     told = [one for one in judged if one.verdict is not None]
+    # A reader that refuses a brain fails its user; one that refuses a CT need not.
+    due = [one for one in judged if one.verdict or one.scan.contrast in ACCEPTED]
     strange = [one for one in told if one.scan.contrast not in ACCEPTED]
     accepted = [one for one in told if one.said != UNSURE]
     sure_right = sum(one.right for one in accepted)
@@ -145,28 +153,18 @@ def summary(judged: Sequence[Judged], classes: Sequence[str]) -> dict[str, Any]:
             np.mean([one.likeliest == one.scan.contrast for one in told])
         ),
         "mean_accuracy": _mean_over_classes(
-            (one.scan.contrast, one.likeliest == one.scan.contrast) for one in told
+            (one.scan.contrast, one.likeliest == one.scan.contrast) for one in due
         ),
         "mean_verdict_accuracy": _mean_over_classes(
-            (one.scan.contrast, one.right) for one in told
+            (one.scan.contrast, one.right) for one in due
         ),
         "coverage": len(accepted) / len(told),
         "accepted_accuracy": sure_right / len(accepted) if accepted else None,
         "out_of_class": counted(one.said not in ACCEPTED for one in strange),
         "confusion": _confusion(told, classes),
-        "by_class": {
-            name: counted(one.right for one in told if one.scan.contrast == name)
-            for name in classes
-            if any(one.scan.contrast == name for one in told)
-        },
-        "by_label": {
-            label: counted(one.right for one in told if one.label == label)
-            for label in sorted({one.label for one in told})
-        },
-        "by_source": {
-            source: counted(one.right for one in told if one.scan.source == source)
-            for source in sorted({one.scan.source for one in told})
-        },
+        "by_class": _apart(due, lambda one: one.scan.contrast, classes),
+        "by_label": _apart(due, lambda one: one.label),
+        "by_source": _apart(due, lambda one: one.scan.source),
         "mistakes": [_mistake(one) for one in told if not one.right],
         "orientations": _orientations(told),
     }
@@ -181,6 +179,27 @@ def counted(right: Iterable[bool]) -> dict[str, Any]:
         "count": count,
         "share": hits / count if count else None,
         "exact": exact(hits, count),
+    }
+
+
+def _apart(
+    judged: Sequence[Judged],
+    group_of: Callable[[Judged], str],
+    order: Sequence[str] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Right verdicts of each group that occurs, and how many of it were refused."""
+    names = {group_of(one) for one in judged}
+    groups = {
+        name: [one for one in judged if group_of(one) == name]
+        for name in order or sorted(names)
+        if name in names
+    }
+    return {
+        name: {
+            **counted(one.right for one in group),
+            REFUSED: sum(one.verdict is None for one in group),
+        }
+        for name, group in groups.items()
     }
 
 
@@ -211,13 +230,25 @@ def _mistake(one: Judged) -> dict[str, Any]:
 
 
 def _orientations(told: Sequence[Judged]) -> dict[str, Any] | None:
-    """How often a turned scan keeps its verdict; None where none was turned."""
+    """How often a turned scan keeps its verdict; None where none was turned.
+
+    Returns:
+        `kept` of `cases` verdicts, their `share` and its `interval`, whole scans drawn
+        anew, for the ways to turn one scan stand and fall together; `scans` counts
+        those that keep it in every way.
+    """
     turned_ones = [one for one in told if one.turned]
     if not turned_ones:
         return None
+    kept = np.array([said == one.said for one in turned_ones for said in one.turned])
+    scans = np.repeat(np.arange(len(turned_ones)), [len(o.turned) for o in turned_ones])
     return {
-        "ways": len(TURNS),
-        **counted(said == one.said for one in turned_ones for said in one.turned),
+        "ways": len(TURNS) - 1,
+        "kept": int(kept.sum()),
+        "cases": len(kept),
+        "share": float(kept.mean()),
+        "interval": Resamples.of(scans.astype(str)).of_mean(kept),
+        "scans": counted(set(one.turned) == {one.said} for one in turned_ones),
         "changed": {
             one.scan.name: dict(Counter(one.turned))
             for one in turned_ones

@@ -5,7 +5,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluate.intervals import Interval, Resamples, percentiles
+from pipeline.evaluate.answers import Answers
+from pipeline.evaluate.intervals import Resamples, percentiles
 
 BINS: Final = 15
 _PERFECT_DRAWS: Final = 200
@@ -56,14 +57,14 @@ def calibration_error(
     return float(np.abs(gaps).sum() / len(right))
 
 
-def error_interval(
+def upper_limit(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], resamples: Resamples
-) -> Interval | None:
-    """95 % interval of the calibration error, subjects drawn anew, bins kept.
+) -> float:
+    """Upper end of the middle 95 % of the errors that subjects drawn anew show.
 
-    Gaps are counted without their sign, so every draw's error lies above what it was
-    drawn from, as that lies above the truth. The interval is therefore the reflected
-    one, `2 x - q`, which takes this off again, and ends at 0.
+    Bins are kept. Gaps are counted without their sign, so an error drawn anew lies
+    above the one that it is drawn from, as that lies above the truth: as an upper limit
+    of the bins' error this is on the safe side; a lower one it would not give.
     """
     bins = bins_of(confidence)
     gaps = sum(
@@ -71,33 +72,44 @@ def error_interval(
         for number in range(bins.max() + 1)
     )
     drawn = percentiles(np.asarray(gaps), resamples.sums(np.ones(len(right))))
-    if drawn is None:
-        return None
-    found = calibration_error(confidence, right)
-    return [max(0.0, 2 * found - drawn[1]), max(0.0, 2 * found - drawn[0])]
+    assert drawn is not None, "every draw has rows"
+    return drawn[1]
 
 
-def perfect_error(confidence: NDArray[np.float64]) -> float:
+def perfect_error(confidence: NDArray[np.float64], scans: NDArray[np.generic]) -> float:
     """The calibration error that perfect probabilities would show, by chance alone.
 
     With few rows a bin's accuracy scatters around its confidence; what is measured
-    cannot be told from this. Mean of simulated truths, always the same.
+    cannot be told from this. Rows of one scan are right and wrong together, as far as
+    their probabilities allow: one threshold is drawn for all of them.
+
+    Args:
+        confidence: (n,) probability of the likeliest class.
+        scans: (n,) the scan that each row belongs to.
+
+    Returns:
+        Mean of simulated truths, always the same.
     """
     rng, bins = np.random.default_rng(0), bins_of(confidence)
+    names, members = np.unique(scans, return_inverse=True)
     errors = []
     for _ in range(_PERFECT_DRAWS):
-        right = rng.random(len(confidence)) < confidence
+        right = rng.random(len(names))[members] < confidence
         errors.append(np.abs(np.bincount(bins, confidence - right)).sum())
     return float(np.mean(errors) / len(confidence))
 
 
-def calibration(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], resamples: Resamples
-) -> dict[str, Any]:
-    """Calibration error with its interval, what chance alone would show, the bins."""
+def calibration(answers: Answers, resamples: Resamples) -> dict[str, Any]:
+    """Calibration error, its upper limit, what chance alone would show, the bins.
+
+    Args:
+        answers: One row a slice, a scan, or a draw of a scan.
+        resamples: Of the same rows.
+    """
+    confidence, right = answers.confidence, answers.right
     return {
         "ece": calibration_error(confidence, right),
-        "ece_interval": error_interval(confidence, right, resamples),
-        "ece_of_perfect": perfect_error(confidence),
+        "ece_upper": upper_limit(confidence, right, resamples),
+        "ece_of_perfect": perfect_error(confidence, answers.scans),
         "bins": reliability(confidence, right),
     }

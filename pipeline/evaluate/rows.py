@@ -1,12 +1,17 @@
 """The figures that have a goal, in the form of the rows of `bench/results.json`."""
 
+from collections.abc import Sequence
 from typing import Any, Final
+
+from pipeline.contrasts import ACCEPTED
 
 REAL_ACCURACY: Final = 0.99
 REAL_OTHER: Final = 0.95
 ECE: Final = 0.03
 RISK: Final = 0.002
 COVERAGE: Final = 0.95
+FEWEST: Final = 500
+"""Accepted volumes; of fewer, one wrong or none says nothing of a risk of 0.002."""
 
 Row = dict[str, Any]
 
@@ -43,28 +48,35 @@ def _real(real: dict[str, Any] | None) -> list[Row]:
         ]
     found = []
     accuracy, strange = real["mean_verdict_accuracy"], real["out_of_class"]
+    absent = [name for name in ACCEPTED if name not in real["by_class"]]
     for name, reach, value, goal, detail in zip(
         names,
         reaches,
         (accuracy, strange["share"]),
         (REAL_ACCURACY, REAL_OTHER),
-        (_by_class(real), _of(strange, "files of other kinds not accepted")),
+        (
+            _by_class(real, absent),
+            _of(strange, "files of other kinds that gave slices, not accepted:"),
+        ),
         strict=True,
     ):
+        whole = name != "real.accuracy" or not absent
         if value is None:
             found.append(_unmeasured(name, reach, "no such scan among the real ones"))
         else:
-            found.append(_row(name, value, reach, value >= goal, detail))
+            found.append(_row(name, value, reach, whole and value >= goal, detail))
     return found
 
 
-def _by_class(real: dict[str, Any]) -> str:
+def _by_class(real: dict[str, Any], absent: Sequence[str]) -> str:
     counts = ", ".join(
         _of(counts, name)
+        + (f", {counts['refused']} refused" if counts["refused"] else "")
         for name, counts in real["by_class"].items()
-        if name != "other"
+        if name in ACCEPTED
     )
-    return f"right verdicts, development scans: {counts}"
+    lacking = f"; no {' and no '.join(absent)} among the real scans" if absent else ""
+    return f"right verdicts, development scans: {counts}{lacking}"
 
 
 def _of(counts: dict[str, Any], what: str) -> str:
@@ -79,13 +91,12 @@ def _ece(hard: dict[str, Any] | None) -> Row:
     if hard is None:
         return _unmeasured(name, reach, "no hard volumes; name shards with --shards")
     value, found = hard["calibration"]["ece"], hard["calibration"]
-    low, high = found["ece_interval"]
     where = "" if hard["reached"] else "; accuracy is NOT within 0.80-0.95"
     detail = (
         f"{hard['count']} volumes of {hard['subjects']} subjects degraded to level "
-        f"{hard['level']:g}: accuracy {hard['accuracy']:.3f}{where}; interval "
-        f"{low:.3f}-{high:.3f}, perfect probabilities would show "
-        f"{found['ece_of_perfect']:.3f}"
+        f"{hard['level']:g}: accuracy {hard['accuracy']:.3f}{where}; upper limit "
+        f"{found['ece_upper']:.3f}, perfect probabilities would show "
+        f"{found['ece_of_perfect']:.3f} by chance"
     )
     return _row(name, value, reach, bool(hard["reached"] and value <= ECE), detail)
 
@@ -97,10 +108,14 @@ def _risk(result: dict[str, Any]) -> Row:
     found = result["volumes"]["risk"]
     if found["risk"] is None:
         return _unmeasured(name, reach, "no volume was accepted")
+    enough = found["accepted"] >= FEWEST
+    few = "" if enough else f"; too FEW: at least {FEWEST} accepted are needed"
+    kind = "sealed" if result["shards"]["sealed"] else "not sealed"
     detail = (
-        f"{found['errors']} of {found['accepted']} accepted volumes wrong, exact "
-        f"interval {found['risk_exact'][0]:.4f}-{found['risk_exact'][1]:.4f}; coverage "
-        f"{found['coverage']:.3f} at a probability of {found['accept']:.3f}"
+        f"{found['errors']} of {found['accepted']} accepted volumes wrong, exact upper "
+        f"limit {found['risk_exact'][1]:.4f} (Clopper and Pearson, 95 % interval)"
+        f"{few}; coverage {found['coverage']:.3f} at a probability of "
+        f"{found['accept']:.3f}; the shards are {kind}"
     )
-    ok = found["risk"] <= RISK and found["coverage"] >= COVERAGE
+    ok = enough and found["risk"] <= RISK and found["coverage"] >= COVERAGE
     return _row(name, found["risk"], reach, ok, detail)

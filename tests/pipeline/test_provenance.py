@@ -74,6 +74,24 @@ def test_the_command_is_noted_as_it_was_typed(
     assert "--run 'my run' --epochs 1" in command
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("train --shards '/home/me/my scans' --epochs 1", "--shards 'my scans'"),
+        ("train --shards=../ward/set --run 'a b/c d'", "--shards=set --run 'c d'"),
+        ("train --shards /me/a=b/c --run=/x=y/z", "--shards c --run=z"),
+        ("train --risk=0.02 --hyper.filters 4 8", "--risk=0.02 --hyper.filters 4 8"),
+    ],
+)
+def test_the_command_is_told_without_folders(
+    tmp_path: Path, typed: str, told: str
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"command": typed}))
+    command = made_with(tmp_path)["command"]
+    assert told in command
+    assert "/" not in command
+
+
 def test_a_program_that_is_none_of_ours_is_no_command() -> None:
     assert command_line() is None
 

@@ -65,7 +65,7 @@ def save_run(path: Path, network: keras.Model) -> Path:
             "shards": "data/shards/none",
         },
     )
-    write_json(path / "evaluation.json", {"accuracy": 0.5})
+    write_json(path / "evaluation.json", {"volumes": {"accuracy": 0.5}})
     Calibration(temperature=1.5, rho=0.25, accept=0.6).save(path)
     return path
 

@@ -108,7 +108,7 @@ def test_model_card_tells_origin_and_calibration(saved_model):
     assert told["classes"] == list(CLASSES)
     assert told["calibration"] == {"temperature": 1.5, "rho": 0.25, "accept": 0.6}
     assert told["data_manifest_sha256"] == "ab" * 32
-    assert told["metrics"] == {"accuracy": 0.5}
+    assert told["metrics"] == {"volumes": {"accuracy": 0.5}}
     assert told["hyper_parameters"] == {"filters": 8}
     assert told["slices"] == {"signature": "slices_v1", "slicer_version": 1}
     assert told["libraries"]["tensorflow"] == tf.__version__

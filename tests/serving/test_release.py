@@ -15,7 +15,8 @@ from PIL import Image
 
 from mri_contrast import Client
 from pipeline import scoring
-from pipeline.released import RELEASED, find_released, load_released
+from pipeline.answering import of_export, open_answerer
+from pipeline.released import RELEASED, find_released
 from serving import release
 from serving.card import CARD
 from serving.registry import NAME, Registry, RegistryError
@@ -104,11 +105,11 @@ def test_a_version_that_is_not_published_is_named(published):
 
 
 def test_the_released_model_says_what_the_run_says(saved_model, run, slices):
-    model = load_released(saved_model)
+    model = of_export(saved_model)
     logits = scoring.forward_pass(run.model)(slices).numpy()
     expected = scoring.verdict_of(logits, run.classes, run.calibration)
-    verdict = model.judge(slices)
-    assert model.version == 1
+    verdict = model.verdict(model.log_probabilities(slices))
+    assert model.name == "mri_contrast version 1"
     assert list(verdict.probabilities) == list(run.classes)
     assert verdict.contrast == expected.contrast
     np.testing.assert_allclose(
@@ -122,7 +123,7 @@ def test_a_damaged_released_model_says_what_to_do(saved_model, tmp_path):
     broken = Path(shutil.copytree(saved_model, tmp_path / "1"))
     (broken / "saved_model.pb").write_bytes(b"\xff" * 100)
     with pytest.raises(ValueError, match="check it out again"):
-        load_released(broken)
+        of_export(broken)
 
 
 @pytest.mark.parametrize("left", [None, "empty", ".preparing-1-ab"])
@@ -168,6 +169,38 @@ def test_make_predict_answers_in_a_fresh_clone_and_says_who_did(checkout, pictur
     said, errors = make(checkout, "predict", f"SCAN={picture}").communicate(timeout=120)
     assert said.startswith("pred: "), errors
     assert "by the released model, version 1 (no run of yours yet)" in said
+
+
+def test_make_explain_and_evaluate_take_the_released_model_too(checkout, picture):
+    said, errors = make(checkout, "explain", f"SCAN={picture}").communicate(timeout=120)
+    assert said.startswith("pred: "), errors
+    assert "no run of yours yet: the released model answers" in errors
+    assert (checkout / "explain.png").is_file()
+    real = picture.parent / "real" / "T1"
+    real.mkdir(parents=True)
+    shutil.copy(picture, real / "a.png")
+    options = f"ARGS=--real {real.parent} --no-report"
+    _, errors = make(checkout, "evaluate", options).communicate(timeout=120)
+    result = checkout / "runs" / "evaluate" / f"{NAME}-1" / "evaluation.json"
+    assert result.is_file(), errors
+    told = json.loads(result.read_text())
+    assert told["model"]["name"] == "mri_contrast version 1"
+    assert told["real"]["count"] == 1
+
+
+def test_a_run_that_cannot_be_used_does_not_give_way_to_the_released_model(
+    saved_model, tmp_path, monkeypatch
+):
+    unfinished = tmp_path / "runs" / "train" / "mine"
+    unfinished.mkdir(parents=True)
+    (unfinished / "model.keras").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"mine holds no config\.json"):
+        open_answerer(None, None, saved_model.parent)
+    with pytest.raises(FileNotFoundError, match="none holds no"):
+        open_answerer(Path("none"), None, saved_model.parent)
+    shutil.rmtree(unfinished)
+    assert open_answerer(None, None, saved_model.parent).kind == "export"
 
 
 def test_make_predict_without_run_and_released_model_says_what_to_do(checkout, picture):
@@ -243,5 +276,6 @@ def test_the_released_model_answers():
     path = find_released()
     assert path is not None
     blank = np.zeros((3, 150, 150), np.uint8)
-    shares = load_released(path).judge(blank).probabilities
+    answerer = of_export(path)
+    shares = answerer.verdict(answerer.log_probabilities(blank)).probabilities
     assert sum(shares.values()) == pytest.approx(1)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pipeline.manifest import Manifest
 from pipeline.model import HyperParameters
 from pipeline.runs import load_run
 from pipeline.train import TrainConfig, train
-from serving.export import export
+from serving.export import export, publish
 
 Shards = tuple[Path, Manifest]
 
@@ -145,6 +146,35 @@ def test_an_export_answers_as_its_run(run: Path, exported: Path) -> None:
     assert theirs.accept == pytest.approx(ours.accept)
     assert (ours.kind, theirs.kind) == ("run", "export")
     assert theirs.folder.name == "1"
+
+
+def test_nothing_of_a_published_model_names_a_real_scan(
+    run: Path, lasting_shards: Shards, tmp_path: Path, write_nifti
+) -> None:
+    real, private = tmp_path / "wardnine", tmp_path / "private"
+    shutil.copytree(run, private)
+    lines = ["path,label,subject,source"]
+    for name, label in (("anna", "T1"), ("bela", "T2"), ("cleo", "CT")):
+        write_nifti(real / name / f"{name}-scan.nii.gz")
+        lines.append(f"{name}/{name}-scan.nii.gz,{label},{name}-person,{name}-clinic")
+    (real / "dora").mkdir()
+    (real / "dora" / "dora-scan.nii.gz").write_bytes(b"no picture")
+    lines.append("dora/dora-scan.nii.gz,FLAIR,dora-person,dora-clinic")
+    (real / "manifest.csv").write_text("\n".join(lines) + "\n")
+    settings = EvaluateConfig(run=private, real=real, orientations=True, hard_volumes=0)
+    evaluate(settings)
+    planted = [b"anna", b"bela", b"cleo", b"dora", b"wardnine"]
+    said = (private / "evaluation.json").read_bytes()
+    assert [name for name in planted if name in said], "nothing was planted"
+    version = publish(private, tmp_path / "models")
+    model = tmp_path / "models" / "mri_contrast" / str(version)
+    files = [path for path in model.rglob("*") if path.is_file()]
+    card = json.loads((model / "assets.extra" / "model_card.json").read_text())
+    assert card["metrics"]["real"]["by_class"]["T1"]["count"] == 1
+    assert card["metrics"]["volumes"]["accuracy"] >= 0
+    for path in files:
+        content = path.read_bytes().lower()
+        assert [name for name in planted if name in content] == [], path
 
 
 def test_an_export_is_evaluated_on_named_shards(

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+from pipeline.evaluate.answers import Answers
 from pipeline.evaluate.coverage import curve, risk
 from pipeline.evaluate.groups import Origin, by_group, origin_of
 from pipeline.evaluate.intervals import Resamples, exact
@@ -15,6 +16,7 @@ from pipeline.evaluate.reliability import (
     calibration_error,
     perfect_error,
     reliability,
+    upper_limit,
 )
 
 CLASSES = ("T1", "T2", "FLAIR", "other")
@@ -89,6 +91,14 @@ def test_the_curve_accepts_equal_probabilities_together(build) -> None:
     assert [point["threshold"] for point in points] == [0.9, 0.8, 0.6]
 
 
+def test_the_area_does_not_depend_on_the_order_of_equal_probabilities(build) -> None:
+    rows = [[share, 1 - share, 0.0, 0.0] for share in (0.9, 0.8, 0.8, 0.6)]
+    first, second = (
+        curve(build(rows, labels))["area"] for labels in ([0, 1, 0, 1], [0, 0, 1, 1])
+    )
+    assert first == second == pytest.approx((0 + 1 / 3 + 1 / 3 + 1 / 2) / 4)
+
+
 def test_bins_hold_equally_many_and_the_error_is_that_of_a_plain_sum() -> None:
     rng = np.random.default_rng(1)
     confidence = rng.permutation(np.linspace(0.3, 0.99, 150))
@@ -110,24 +120,54 @@ def test_equal_probabilities_share_a_bin_whatever_their_order() -> None:
     assert calibration_error(confidence, right) == pytest.approx(0)
 
 
+def told(confidence: np.ndarray, right: np.ndarray, subjects: np.ndarray) -> Answers:
+    """Answers whose likeliest class has these probabilities, each row its own scan."""
+    rows = np.stack([confidence, *[(1 - confidence) / 3] * 3], axis=1)
+    return Answers(
+        probabilities=rows,
+        labels=np.where(right, 0, 1),
+        scans=np.arange(len(rows)).astype(str),
+        subjects=subjects.astype(str),
+        sources=subjects.astype(str),
+        planes=np.full(len(rows), -1),
+    )
+
+
 def test_the_error_that_chance_makes_falls_with_more_rows() -> None:
     rng = np.random.default_rng(2)
     few, many = rng.uniform(0.5, 1, 300), rng.uniform(0.5, 1, 30000)
-    assert perfect_error(many) < 0.012 < 0.05 < perfect_error(few)
-    right = rng.random(30000) < many
-    found = calibration(many, right, Resamples.of(np.arange(30000).astype(str)[:30000]))
+    numbers = np.arange(30000)
+    assert perfect_error(many, numbers) < 0.012 < 0.05 < perfect_error(few, few)
+    answers = told(many, rng.random(30000) < many, numbers // 100)
+    found = calibration(answers, Resamples.of(answers.subjects))
     assert found["ece"] < 2 * found["ece_of_perfect"]
 
 
-def test_overconfidence_lies_inside_of_its_interval() -> None:
-    rng = np.random.default_rng(3)
-    confidence = rng.uniform(0.8, 1, 4000)
-    right = rng.random(4000) < confidence - 0.1
-    subjects = (np.arange(4000) // 20).astype(str)
-    found = calibration(confidence, right, Resamples.of(subjects))
-    low, high = found["ece_interval"]
-    assert low < found["ece"] < high
-    assert low < 0.1 < high
+def test_draws_of_one_scan_count_as_one_for_chance() -> None:
+    once = np.random.default_rng(6).uniform(0.5, 1, 600)
+    scans = np.arange(600)
+    alone = perfect_error(once, scans)
+    repeated = perfect_error(np.tile(once, 10), np.tile(scans, 10))
+    apart = perfect_error(np.tile(once, 10), np.arange(6000))
+    assert repeated == pytest.approx(alone, rel=0.1)
+    assert apart < alone / 2
+
+
+@pytest.mark.parametrize("lift", [0.0, 0.02, 0.1])
+def test_the_true_calibration_error_lies_below_its_upper_limit(lift: float) -> None:
+    """200 simulated test sets of 200 subjects whose rows err together."""
+    people = np.repeat(np.arange(200), 5)
+    resamples = Resamples.of(people.astype(str), 400)
+    rng = np.random.default_rng(9)
+    below, above_own = 0, 0
+    for _ in range(200):
+        confidence = rng.uniform(0.7, 0.99, 1000)
+        right = rng.random(200)[people] < confidence - lift
+        limit = upper_limit(confidence, right, resamples)
+        below += lift <= limit
+        above_own += calibration_error(confidence, right) <= limit
+    assert below >= 0.95 * 200
+    assert above_own == 200
 
 
 def test_exact_intervals_are_clopper_and_pearson() -> None:

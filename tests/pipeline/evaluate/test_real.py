@@ -19,6 +19,11 @@ from pipeline.labelled import FileScan
 CLASSES = ("T1", "T2", "FLAIR", "other")
 
 
+def refused(truth: str) -> Judged:
+    scan = FileScan(f"{truth}-broken.nii", truth, "s", "b", None, Path("/nowhere"))
+    return Judged(scan, truth, None)
+
+
 def judged(truth: str, likeliest: str, *, sure: bool = True, label: str = "") -> Judged:
     shares = {name: 0.7 if name == likeliest else 0.1 for name in CLASSES}
     scan = FileScan(f"{truth}.nii.gz", truth, "s", "a", None, Path("/nowhere"))
@@ -56,6 +61,7 @@ def test_verdicts_counted_by_hand(five) -> None:
         "count": 2,
         "share": 0.5,
         "exact": exact(1, 2),
+        "refused": 0,
     }
     assert result["out_of_class"]["right"] == 1
     assert [one["scan"] for one in result["mistakes"]] == [
@@ -76,6 +82,32 @@ def test_the_goals_are_read_off_the_verdicts(five) -> None:
         assert named[name]["value"] is None
         assert not named[name]["ok"]
         assert named[name]["detail"].startswith("not measured: ")
+
+
+def test_a_refused_brain_is_not_right_and_a_refused_ct_does_not_count(five) -> None:
+    result = summary([*five, refused("T2"), refused("other")], CLASSES)
+    assert result["mean_verdict_accuracy"] == pytest.approx((0.5 + 0.5 + 0) / 3)
+    assert result["mean_accuracy"] == pytest.approx((1 + 0.5 + 0) / 3)
+    assert (result["count"], result["refused"]) == (5, 2)
+    t2 = result["by_class"]["T2"]
+    assert (t2["right"], t2["count"], t2["refused"]) == (1, 2, 1)
+    assert result["by_class"]["other"]["count"] == 1
+    assert result["by_source"]["b"]["count"] == 1
+    assert result["out_of_class"]["count"] == 1
+    assert np.sum(result["confusion"]) == 5
+    named = {row["id"]: row for row in rows({"real": result})}
+    assert "T2 1/2 (0.013-0.987), 1 refused" in named["real.accuracy"]["detail"]
+    assert "that gave slices" in named["real.other"]["detail"]
+
+
+def test_real_accuracy_needs_every_class() -> None:
+    result = summary([judged("T1", "T1"), judged("T2", "T2")], CLASSES)
+    row = next(row for row in rows({"real": result}) if row["id"] == "real.accuracy")
+    assert row["value"] == 1
+    assert not row["ok"]
+    assert row["detail"].endswith("no FLAIR among the real scans")
+    whole = summary([judged(name, name) for name in CLASSES], CLASSES)
+    assert rows({"real": whole})[0]["ok"]
 
 
 def test_without_any_accepted_class_the_mean_is_none_not_nan() -> None:
@@ -124,7 +156,7 @@ def test_files_are_read_cut_and_turned(folder: Path, answerer) -> None:
     result = summary(found, CLASSES)
     assert (result["count"], result["refused"]) == (3, 1)
     assert result["refused_scans"] == ["broken.nii.gz"]
-    assert result["orientations"]["count"] == 3 * 24
+    assert result["orientations"]["cases"] == 3 * 23
     # Brightness does not change with the orientation.
     assert result["orientations"]["share"] == 1
     scan = readable[0].scan.read()
@@ -133,10 +165,22 @@ def test_files_are_read_cut_and_turned(folder: Path, answerer) -> None:
 
 
 def test_turned_verdicts_that_change_are_counted(answerer, five) -> None:
-    one = Judged(five[0].scan, "T1", five[0].verdict, ("T1",) * 23 + (UNSURE,))
+    one = Judged(five[0].scan, "T1", five[0].verdict, ("T1",) * 22 + (UNSURE,))
     found = summary([one], CLASSES)["orientations"]
-    assert (found["right"], found["count"]) == (23, 24)
-    assert found["changed"] == {"T1.nii.gz": {"T1": 23, UNSURE: 1}}
+    assert (found["ways"], found["kept"], found["cases"]) == (23, 22, 23)
+    assert found["scans"]["right"] == 0
+    assert found["changed"] == {"T1.nii.gz": {"T1": 22, UNSURE: 1}}
+
+
+def test_the_ways_to_turn_one_scan_stand_and_fall_together(five) -> None:
+    kept = Judged(five[0].scan, "T1", five[0].verdict, ("T1",) * 23)
+    lost = Judged(five[0].scan, "T1", five[0].verdict, (UNSURE,) * 23)
+    found = summary([kept] * 15 + [lost] * 5, CLASSES)["orientations"]
+    assert found["share"] == 0.75
+    assert found["scans"]["exact"] == exact(15, 20)
+    low, high = found["interval"]
+    # 20 scans, not 460 cases: 1.96 standard errors each way.
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.75 * 0.25 / 20), rel=0.15)
 
 
 def test_a_folder_without_a_readable_scan_is_refused(tmp_path: Path, answerer) -> None:
