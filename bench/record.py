@@ -1,6 +1,6 @@
 """Enters an evaluation's goal rows into the table: `real.*` and `volume.*`.
 
-    make evaluate ARGS="--model serving/released/mri_contrast --shards data/shards/sealed"
+    make evaluate SHARDS=data/shards/sealed ARGS="--model serving/released/mri_contrast"
     python -m bench.record runs/evaluate/mri_contrast-1/evaluation.json
 
 An evaluation alone leaves the table as it is: mostly it is of another model.
