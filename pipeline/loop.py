@@ -106,6 +106,8 @@ class Loop:
     checkpoint_seconds: float
     compiled: bool = False
     clocked: float = dataclasses.field(default_factory=time.perf_counter)
+    saved: float = dataclasses.field(default_factory=time.perf_counter)
+    saving: float = 0.0
 
     def clock(self) -> float:
         """Adds up the time of the epoch at `position`; returns it, in seconds."""
@@ -113,9 +115,6 @@ class Loop:
         self.position.seconds += now - self.clocked
         self.clocked = now
         return self.position.seconds
-
-    saved: float = dataclasses.field(default_factory=time.perf_counter)
-    saving: float = 0.0
 
     def save(self) -> None:
         """Writes a checkpoint; all hosts hold the same, so the chief does it."""

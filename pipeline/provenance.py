@@ -30,7 +30,7 @@ def command_line() -> str | None:
     if typed := os.environ.get(STARTED_BY):
         return typed
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    name = "" if spec is None else str(spec.name)
+    name = "" if spec is None else str(spec.name).removesuffix(".__main__")
     if not name.startswith(_PACKAGES):
         return None
     return shlex.join(["python", "-m", name, *sys.argv[1:]])

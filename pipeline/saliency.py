@@ -30,9 +30,8 @@ def heat_of(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         slice scaled to its own peak; 0 everywhere where nothing spoke for the winner.
     """
     logits = logits_of(model.output)
-    last_map = _last_map(logits)
+    last_map, head = _head_of(model, logits)
     body = keras.Model(model.inputs[0], last_map)
-    head = keras.Model(last_map, logits)
 
     def heat(slices: tf.Tensor) -> tf.Tensor:
         features = body(normalise(slices), training=False)
@@ -48,10 +47,17 @@ def heat_of(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     return heat
 
 
-def _last_map(tensor: Any) -> Any:
-    """Walks the network's graph back from a tensor to the last (n, h, w, c) one."""
-    while len(tensor.shape) != 4:
-        history = tensor._keras_history
-        node = history.operation._inbound_nodes[history.node_index]
-        tensor = node.input_tensors[0]
-    return tensor
+def _head_of(model: keras.Model, logits: Any) -> tuple[Any, keras.Model]:
+    """The last (n, h, w, c) features that logits come from, and the way on from there.
+
+    Layers are listed from the input on. Features that lead elsewhere are passed over:
+    Keras builds no model from them to the logits.
+    """
+    for layer in reversed(model.layers):
+        features = layer.output
+        if len(getattr(features, "shape", ())) == 4:
+            try:
+                return features, keras.Model(features, logits)
+            except ValueError:
+                continue
+    raise ValueError(f"no layer of {model.name} that leads to the logits keeps places")

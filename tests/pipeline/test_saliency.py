@@ -17,7 +17,10 @@ def test_heat_is_the_class_activation_map_with_one_head_or_several(named: bool) 
     dense = keras.layers.Dense(4)
     logits = dense(average)
     plane = keras.layers.Dense(3)(average)
-    outputs = {"plane": plane, "logits": logits} if named else logits
+    # A map beside the way to the logits, and deeper than the one on it.
+    beside = keras.layers.Conv2D(2, 1)(keras.layers.Conv2D(2, 1)(features))
+    beside = keras.layers.Conv2D(2, 1, name="beside")(beside)
+    outputs = {"plane": plane, "logits": logits, "beside": beside} if named else logits
     model = keras.Model(slices, outputs)
     pixels = np.random.default_rng(0).integers(0, 256, (3, 150, 150), dtype=np.uint8)
 
