@@ -120,8 +120,8 @@ class Protocol:
         """The error of this package for a gRPC status code and its text."""
         if code == "UNAVAILABLE":
             return ServerUnavailable(
-                f"no server answers at {self.target}: start one (`make serve` in a "
-                f"checkout), or check HOST:PORT ({details})"
+                f"no server answers at {self.target}: start one, or check HOST:PORT "
+                f"(`make serve` starts one in a checkout of mri-contrast; {details})"
             )
         if code == "DEADLINE_EXCEEDED":
             return DeadlineExceeded(
