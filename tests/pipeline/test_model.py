@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
+from mri_contrast.slices import SIZE
 from pipeline.contrasts import CLASSES
 from pipeline.model import HyperParameters, build
 
@@ -66,3 +69,26 @@ def test_depth_and_width_follow_the_hyper_parameters() -> None:
 def test_a_network_that_cannot_be_built_is_refused(changes: dict, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         HyperParameters(**changes)
+
+
+def test_slices_are_smoothed_in_use_and_not_in_training() -> None:
+    spot = np.zeros((1, SIZE, SIZE, 1), np.float32)
+    spot[0, 60, 60] = 9
+    layer = build(HyperParameters(filters=(4, 8))).get_layer("smooth_in_use")
+    np.testing.assert_array_equal(layer(spot, training=True), spot)
+    used = np.asarray(layer(spot, training=False))
+    np.testing.assert_allclose(used[0, 59:62, 59:62, 0], 1, rtol=1e-6)
+    assert used.sum() == pytest.approx(9)
+    sharp = build(HyperParameters(filters=(4, 8), smooth=1))
+    assert "smooth_in_use" not in [each.name for each in sharp.layers]
+
+
+def test_a_saved_network_smooths_as_before(tmp_path: Path) -> None:
+    model = build(HyperParameters(filters=(4, 8)))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    slices = np.random.default_rng(0).random((2, SIZE, SIZE, 1), np.float32)
+    np.testing.assert_array_equal(
+        loaded(slices, training=False)["logits"],
+        model(slices, training=False)["logits"],
+    )
