@@ -5,6 +5,7 @@ each other, so their evidence does not simply add up. The temperature is fitted 
 single slices, the correlation `rho` on volumes (Guo et al. 2017 for the first).
 """
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +15,8 @@ from scipy import optimize
 
 from pipeline.runs import Calibration
 from pipeline.scoring import Scores, by_scan, log_softmax
+
+_log = logging.getLogger(__name__)
 
 LEAST_ACCEPT: Final = 0.5
 """A winner that is not even likelier than not is never accepted."""
@@ -85,4 +88,9 @@ def _acceptance(probabilities: NDArray[np.float64], risk: float) -> float:
         accepted = winner[winner >= threshold]
         if accepted.size and (1 - accepted).mean() <= risk:
             return float(threshold)
+    _log.warning(
+        "no probability of %d validation scans promises a risk of %g: only the surest "
+        "verdict is accepted, from %.4f on; train longer, or allow a higher risk",
+        *(len(winner), risk, thresholds[-1]),
+    )
     return float(thresholds[-1])

@@ -43,7 +43,8 @@ def recalibrate(config: RecalibrateConfig) -> None:
             run.shards, "validation", batch_size=VALIDATION_BATCH
         )
         found = calibrate(scoring.score(run.model, batches), config.risk)
-    (config.run / "evaluation.json").unlink(missing_ok=True)
+    for name in ("evaluation.json", "report.html"):
+        (config.run / name).unlink(missing_ok=True)
     settings = json.loads((config.run / "config.json").read_text())
     write_json(config.run / "config.json", {**settings, "risk": config.risk})
     found.save(config.run)

@@ -19,7 +19,10 @@ def show(result: dict[str, Any]) -> None:
     goals = Table("figure", "value", "to reach", "reached", title="goals")
     for row in result["rows"]:
         value = "-" if row["value"] is None else f"{row['value']:g}"
-        goals.add_row(row["id"], value, row["reach"], "yes" if row["ok"] else "NO")
+        reached = "yes" if row["ok"] else "NO"
+        if row["value"] is None:
+            reached = "not measured"
+        goals.add_row(row["id"], value, row["reach"], reached)
     console.print(goals)
 
 

@@ -7,7 +7,16 @@ import tensorflow as tf
 from pipeline.augment import Augmentation, AugmentConfig, apply, sample
 
 NOTHING = AugmentConfig(
-    rotation=0, zoom=0, shear=0, shift=0, gamma=0, gain=0, bias=0, noise=0, blur=0
+    rotation=0,
+    zoom=0,
+    shear=0,
+    shift=0,
+    gamma=0,
+    gain=0,
+    dim=0,
+    bias=0,
+    noise=0,
+    blur=0,
 )
 
 
