@@ -19,7 +19,18 @@ from pipeline.step import StepConfig, compile_train_step
 
 RATE = 0.5
 LABELS = np.array([0, 1, 2, 3])
-STILL = AugmentConfig(0, 0, 0, 0, 0, 0, 0, 0, 0)
+STILL = AugmentConfig(
+    rotation=0,
+    zoom=0,
+    shear=0,
+    shift=0,
+    gamma=0,
+    gain=0,
+    dim=0,
+    bias=0,
+    noise=0,
+    blur=0,
+)
 """What is left are flips and quarter turns, drawn by each device for itself."""
 
 
