@@ -25,15 +25,16 @@ _ATLAS: Final = "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 
 _STRENGTHS: Final = (
     *("rotation", "zoom", "shear", "shift"),
-    *("gamma", "gain", "bias", "noise", "blur"),
+    *("gamma", "gain", "dim", "bias", "noise", "blur"),
 )
 _ROWS: Final = {
     "quarter turns and flips": (),
     "rotation, zoom, shear, shift": ("rotation", "zoom", "shear", "shift"),
     "bias field": ("bias",),
     "gamma and gain": ("gamma", "gain"),
+    "dim": ("dim",),
     "noise": ("noise",),
-    "blur": ("blur",),
+    "blur or sharpen": ("blur",),
     "all together": _STRENGTHS,
 }
 

@@ -35,7 +35,7 @@ def test_each_row_changes_one_thing_and_the_same_draw_is_in_all() -> None:
     noisy = sheet["noise"] - turned
     assert noisy.std() > 2
     assert (noisy[turned == 0] >= 0).all()
-    blurred = np.abs(sheet["blur"] - turned)
+    blurred = np.abs(sheet["blur or sharpen"] - turned)
     assert (blurred > 5).mean() < 0.2
     assert blurred.max() > 20
     inside = turned == 150
