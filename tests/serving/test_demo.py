@@ -28,7 +28,7 @@ def test_the_demo_goes_all_the_way_and_says_what_it_made(tmp_path: Path) -> None
             "MRI_PYTHON": sys.executable,
             "DEMO_SUBJECTS": "6",
             "DEMO_EPOCHS": "1",
-            "COLUMNS": "120",
+            "COLUMNS": "180",
         },
         capture_output=True,
         text=True,
