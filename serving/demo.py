@@ -22,7 +22,7 @@ from mri_contrast import Answer, Client, MriContrastError
 from mri_contrast.verdict import UNSURE
 from pipeline.command import run_command
 from pipeline.evaluate import real_scans
-from pipeline.released import RELEASED, find_released
+from pipeline.released import RELEASED, newest_version
 from pipeline.sources import find_scans
 from serving.versions import NAME
 
@@ -134,7 +134,7 @@ def demo(config: DemoConfig) -> None:
     with contextlib.ExitStack() as held:
         base = config.models / NAME
         contenders = [Contender("demo", held.enter_context(_served(base)))]
-        if find_released(config.released) is not None:
+        if newest_version(config.released) is not None:
             asked = held.enter_context(_served(config.released))
             contenders.append(Contender("released", asked))
         console.print(_table(contenders, scans))
@@ -170,12 +170,12 @@ def _served(base: Path) -> Iterator[Client]:
 
 def _table(contenders: Sequence[Contender], scans: Sequence[Unseen]) -> Table:
     """One row a scan, two columns a model."""
-    table = Table(title="Scans that no model here has seen in training")
-    for heading in ("scan", "it is"):
-        table.add_column(heading)
+    table = Table(title="Verdicts on scans that no model here has seen in training")
+    table.add_column("scan", overflow="fold")  # a name cut short names nothing
+    table.add_column("it is")
     for contender in contenders:
-        table.add_column(f"{contender.name}: verdict")
-        table.add_column("probability", justify="right")
+        table.add_column(contender.name, no_wrap=True)
+        table.add_column("prob.", justify="right")
     for scan in scans:
         cells = [cell for contender in contenders for cell in contender.ask(scan)]
         table.add_row(f"{scan.group}: {scan.path.name}", scan.contrast, *cells)
