@@ -85,9 +85,9 @@ def _movement(image: _Image, rng: np.random.Generator) -> _Image:
     axis = int(rng.integers(3))
     other = (axis + 1) % 3
     moved = np.roll(image, int(rng.integers(1, 4)), other)
-    soft = ndimage.gaussian_filter1d(moved, rng.uniform(1, 2.5), axis)
-    fine = image - ndimage.gaussian_filter1d(image, rng.uniform(1, 2.5), axis)
-    return np.asarray(soft + fine, np.float32)
+    sigma = rng.uniform(1, 2.5)  # where the low half ends and the high one begins
+    soft = ndimage.gaussian_filter1d(moved - image, sigma, axis)
+    return np.asarray(image + soft, np.float32)
 
 
 def _spike(image: _Image, rng: np.random.Generator) -> _Image:

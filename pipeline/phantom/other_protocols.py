@@ -294,3 +294,6 @@ OTHER_FAMILIES: Final[dict[str, Family]] = {
     "motion": Family(0.01, _weighted, 0.3, effects=("motion",)),
     "tiny": Family(0.01, _weighted, 0.8, effects=("tiny",)),
 }
+
+WITHOUT_MAGNET: Final = ("other/ct", "other/emission")
+"""Families that have no field strength."""

@@ -8,10 +8,11 @@ import numpy as np
 
 from mri_contrast.scans import Scan
 from pipeline.labelled import NO_PLANES, UNKNOWN, Planes
-from pipeline.phantom import objects
+from pipeline.phantom import effects, objects
 from pipeline.phantom.acquisition import Acquisition, acquire, sample_acquisition
 from pipeline.phantom.anatomy import Anatomy, Subject, render, sample_subject
 from pipeline.phantom.ingredients import INGREDIENTS, VARIETY, leave_out
+from pipeline.phantom.other_protocols import WITHOUT_MAGNET
 from pipeline.phantom.protocols import Protocol, sample_protocol
 
 _KINDS: Final = (
@@ -95,13 +96,20 @@ class PhantomScan:
 
     @property
     def source(self) -> str:
-        """Family, field strength and artefact: `phantom/FLAIR/slices/3T/ghost`."""
+        """Family, field strength and artefact: `phantom/FLAIR/slices/3T/ghost`.
+
+        Only what there is: a CT has no field strength, a label map no artefact.
+        """
         if self.kind == "object":
             return f"phantom/object/{objects.sample_kind(self._rng('object'))}"
         protocol = self.protocol()
-        field = "3T" if protocol.three_tesla else "1.5T"
-        parts = ("phantom", protocol.family, field, self.acquisition().artefact)
-        return "/".join(part for part in parts if part)
+        parts = ["phantom", protocol.family]
+        if protocol.family not in WITHOUT_MAGNET:
+            parts.append("3T" if protocol.three_tesla else "1.5T")
+        artefact = self.acquisition().artefact
+        if artefact and protocol.effect not in effects.COMPUTED:
+            parts.append(artefact)
+        return "/".join(parts)
 
     @property
     def planes(self) -> Planes:

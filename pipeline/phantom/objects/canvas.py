@@ -1,6 +1,7 @@
 """Painting of solids into a small volume whose axes run from -1 to 1."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,3 +90,13 @@ class Canvas:
         for layer, value in enumerate(values):
             smaller = [radius * (1 - thickness) ** layer for radius in radii]
             self.solid(centre, smaller, value, wobble=wobble)
+
+
+Signal = NDArray[np.float32]
+"""What each of `physics.TISSUES` shines."""
+
+Plan = Callable[[Canvas, Signal, np.random.Generator], None]
+"""Paints a part of a body."""
+
+ALONG: Final = np.inf
+"""A radius without end: the solid runs through all slices."""

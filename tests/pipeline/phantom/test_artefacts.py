@@ -61,3 +61,12 @@ def test_training_and_sealed_tests_share_no_artefact() -> None:
     assert set(drawn[True]) == {"", *SEALED}
     assert not set(NAMES) & set(SEALED)
     assert abs(drawn[False][""] / 400 - CLEAN_SHARE) < 0.1
+
+
+def test_what_lies_still_is_not_changed_by_movement() -> None:
+    """Both halves of the acquisition together are the whole of it, no more or less."""
+    same_everywhere = np.full((30, 30, 30), 0.5, np.float32)
+    np.testing.assert_allclose(spoil(same_everywhere, "movement", 4), 0.5, rtol=1e-6)
+    image = ball()
+    # The mean does not move with the head, however sharply the halves are parted.
+    assert spoil(image, "movement", 4).mean() == pytest.approx(image.mean(), rel=1e-3)

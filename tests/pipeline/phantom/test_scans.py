@@ -168,3 +168,14 @@ def test_the_source_tells_field_strength_and_artefact() -> None:
     field = "3T" if scan.protocol().three_tesla else "1.5T"
     artefact = scan.acquisition().artefact
     assert scan.source == f"phantom/{scan.protocol().family}/{field}/{artefact}"
+
+
+def test_the_source_tells_nothing_that_was_not_done() -> None:
+    scans = [s for s in phantom_scans(PhantomConfig(150, 2)) if s.kind == "other"]
+    told = {scan.protocol().family: scan.source for scan in scans}
+    assert told["other/ct"] == "phantom/other/ct"  # no field, and nothing went wrong
+    assert "T" not in told["other/emission"].removeprefix("phantom/other/emission")
+    maps = [scan for scan in scans if scan.protocol().family == "other/segmentation"]
+    assert any(scan.acquisition().artefact for scan in maps)
+    fields = {scan.source.removeprefix("phantom/other/segmentation/") for scan in maps}
+    assert fields <= {"1.5T", "3T"}
