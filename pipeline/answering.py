@@ -16,7 +16,7 @@ from mri_contrast.slices import SIZE
 from mri_contrast.verdict import Verdict, combine
 from pipeline import scoring
 from pipeline.contrasts import CLASSES
-from pipeline.released import RELEASED, find_released
+from pipeline.released import RELEASED, newest_version
 from pipeline.runs import Run, load_run, newest_run
 from pipeline.saliency import heat_of, logits_of
 
@@ -90,7 +90,7 @@ def open_answerer(
     try:
         newest = newest_run()
     except FileNotFoundError:
-        found = find_released(released)
+        found = newest_version(released)
         if found is None:
             raise
         _log.info("no run of yours yet: the released model answers (%s)", found)
@@ -199,14 +199,13 @@ def _tells_heads(model: keras.Model) -> bool:
 def _version_in(folder: Path) -> Path:
     if (folder / "saved_model.pb").is_file():
         return folder
-    versions = [path.parent for path in folder.glob("*/saved_model.pb")]
-    numbered = [path for path in versions if path.name.isdecimal()]
-    if not numbered:
+    newest = newest_version(folder)
+    if newest is None:
         raise FileNotFoundError(
             f"{folder} holds no saved_model.pb, nor a version that does; name the "
             "folder of an exported model, or of its versions"
         )
-    return max(numbered, key=lambda path: int(path.name))
+    return newest
 
 
 def _classes_of(card: dict[str, Any], outputs: dict[str, Any]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ each resampling blurs.
 
 import dataclasses
 import math
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import tensorflow as tf
 
@@ -63,6 +63,19 @@ class AugmentConfig:
         for name in ("zoom", "gain", "dim", "blur"):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be at most 1, got {getattr(self, name)}")
+
+
+STRENGTHS: Final = tuple(
+    field.name
+    for field in dataclasses.fields(AugmentConfig)
+    if isinstance(field.default, float)
+)
+"""How far each change goes; the other fields say of what kind it is."""
+
+_NONE: dict[str, Any] = dict.fromkeys(STRENGTHS, 0.0)
+
+STILL: Final = AugmentConfig(**_NONE)
+"""Quarter turns and flips alone: every strength is 0."""
 
 
 class Augmentation(NamedTuple):

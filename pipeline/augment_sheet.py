@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mri_contrast.scans import read_scan
 from mri_contrast.slices import cut
-from pipeline.augment import AugmentConfig, apply, sample
+from pipeline.augment import STRENGTHS, AugmentConfig, apply, sample
 from pipeline.command import run_command
 from pipeline.scoring import normalise
 from pipeline.sheet import write_sheet
@@ -23,10 +23,6 @@ from pipeline.sheet import write_sheet
 COLUMNS: Final = 8
 _ATLAS: Final = "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 
-_STRENGTHS: Final = (
-    *("rotation", "zoom", "shear", "shift"),
-    *("gamma", "gain", "dim", "bias", "noise", "blur"),
-)
 _ROWS: Final = {
     "quarter turns and flips": (),
     "rotation, zoom, shear, shift": ("rotation", "zoom", "shear", "shift"),
@@ -35,7 +31,7 @@ _ROWS: Final = {
     "dim": ("dim",),
     "noise": ("noise",),
     "blur or sharpen": ("blur",),
-    "all together": _STRENGTHS,
+    "all together": STRENGTHS,
 }
 
 
@@ -71,9 +67,7 @@ def rows(
     """
     drawn = {"as stored": list(slices)}
     for title, names in _ROWS.items():
-        without: dict[str, Any] = {
-            name: 0.0 for name in _STRENGTHS if name not in names
-        }
+        without: dict[str, Any] = {name: 0.0 for name in STRENGTHS if name not in names}
         only = dataclasses.replace(config, **without)
         parameters = sample(only, len(slices), tf.constant([seed, 0], tf.int32))
         changed = apply(normalise(tf.constant(slices)), parameters)

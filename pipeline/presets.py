@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from pipeline.augment import AugmentConfig
+from pipeline.augment import STILL, AugmentConfig
 from pipeline.model import HyperParameters
 from pipeline.settings import TrainConfig
 
@@ -22,18 +22,11 @@ NOISE: Final = 0.1
 WRITTEN_NOISE: Final = NOISE / 255
 """As the study wrote it: drawn on 0-255 and divided with the slice, 0.000392."""
 
-AUGMENTATION: Final = AugmentConfig(
-    rotation=0,
+AUGMENTATION: Final = dataclasses.replace(
+    STILL,
     zoom=0.2,
     # `shear_range=0.2`: radians when the study's base was written, degrees since.
     shear=math.degrees(0.2),
-    shift=0,
-    gamma=0,
-    gain=0,
-    dim=0,
-    bias=0,
-    noise=0,
-    blur=0,
     quarter_turns=False,
     zoom_axes=True,
     noise_always=True,

@@ -13,13 +13,12 @@ RELEASED: Final = (
 """Its numbered folder lies in here; the newest counts."""
 
 
-def find_released(folder: Path = RELEASED) -> Path | None:
-    """Returns the version folder of the released model; None where there is none."""
-    if not folder.is_dir():
-        return None
-    versions = [
-        child
-        for child in folder.iterdir()
-        if child.name.isdecimal() and (child / "saved_model.pb").is_file()
-    ]
-    return max(versions, key=lambda child: int(child.name), default=None)
+def newest_version(folder: Path = RELEASED) -> Path | None:
+    """Returns the newest version in a folder of versions; None where there is none.
+
+    Args:
+        folder: Of the released model, or of any other's versions.
+    """
+    versions = [path.parent for path in folder.glob("*/saved_model.pb")]
+    numbered = [path for path in versions if path.name.isdecimal()]
+    return max(numbered, key=lambda path: int(path.name), default=None)

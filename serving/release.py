@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pipeline.command import DONE, run_command
 from pipeline.files import write_json
-from pipeline.released import RELEASED, find_released
+from pipeline.released import RELEASED, newest_version
 from serving import durable
 from serving.card import CARD
 from serving.registry import NAME, Registry, RegistryError
@@ -79,7 +79,7 @@ def release(config: ReleaseConfig) -> Path:
             f"{registry.folder} has no version {config.version}; "
             f"published: {registry.versions() or 'none, run `make publish`'}"
         )
-    before = find_released(config.into / NAME)
+    before = newest_version(config.into / NAME)
     number = 1 if before is None else int(before.name) + 1
     with workspace(config.into) as prepared:
         model = prepared / "model"

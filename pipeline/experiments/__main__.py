@@ -24,6 +24,7 @@ from pipeline.experiments.measured import Measured
 from pipeline.experiments.report import report
 from pipeline.experiments.rows import NAMES, ROWS, Row, budgeted
 from pipeline.files import locked
+from pipeline.judging import refuse_other
 from pipeline.manifest import load_manifest
 from pipeline.processes import run_apart
 from pipeline.provenance import STARTED_BY, command_line
@@ -195,17 +196,11 @@ def _stored_seeds(config: ExperimentsConfig) -> tuple[int, ...]:
 
 def _loaded(path: Path, job: Job) -> Measured:
     measured = Measured.load(path)
-    other = [
-        name
-        for name, value in job.settings.items()
-        if measured.settings.get(name) != value
-    ]
-    if other:
-        raise ValueError(
-            f"{path} was measured with another {' and '.join(other)}; give the same "
-            f"settings to go on, name another --root, or delete it and "
-            f"{job.training.run} to train again"
-        )
+    remedy = (
+        f"give the same settings to go on, name another --root, or delete it and "
+        f"{job.training.run} to train again"
+    )
+    refuse_other(path, measured.settings, job.settings, remedy)
     return measured
 
 

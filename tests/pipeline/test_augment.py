@@ -4,20 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.augment import Augmentation, AugmentConfig, apply, sample
-
-NOTHING = AugmentConfig(
-    rotation=0,
-    zoom=0,
-    shear=0,
-    shift=0,
-    gamma=0,
-    gain=0,
-    dim=0,
-    bias=0,
-    noise=0,
-    blur=0,
-)
+from pipeline.augment import STILL, Augmentation, AugmentConfig, apply, sample
 
 
 def slices(count: int = 8) -> tf.Tensor:
@@ -52,12 +39,12 @@ def test_without_any_strength_only_quarter_turns_and_flips_are_left() -> None:
     turned = [
         np.rot90(flip, turns) for flip in (picture, picture.T) for turns in range(4)
     ]
-    for changed in apply(slices(16), drawn(NOTHING, count=16)).numpy()[..., 0]:
+    for changed in apply(slices(16), drawn(STILL, count=16)).numpy()[..., 0]:
         assert min(np.abs(changed - each).max() for each in turned) < 1e-3
 
 
 def test_all_eight_orientations_are_drawn() -> None:
-    matrices = drawn(NOTHING, count=200).matrices.numpy().round().astype(int)
+    matrices = drawn(STILL, count=200).matrices.numpy().round().astype(int)
     assert len({tuple(matrix[:, :2].ravel()) for matrix in matrices}) == 8
 
 
@@ -110,7 +97,7 @@ def test_noise_is_on_the_scale_of_the_slice() -> None:
 
 def test_without_quarter_turns_slices_are_only_mirrored() -> None:
     picture = slices(1).numpy()[0, :, :, 0]
-    config = dataclasses.replace(NOTHING, quarter_turns=False)
+    config = dataclasses.replace(STILL, quarter_turns=False)
     changed = apply(slices(16), drawn(config, count=16)).numpy()[..., 0]
     mirrored = [np.abs(each - picture[:, ::-1]).max() < 1e-3 for each in changed]
     same = [np.abs(each - picture).max() < 1e-3 for each in changed]
@@ -120,14 +107,14 @@ def test_without_quarter_turns_slices_are_only_mirrored() -> None:
 
 
 def test_noise_that_is_always_there_has_one_deviation() -> None:
-    config = dataclasses.replace(NOTHING, noise=0.07, noise_always=True)
+    config = dataclasses.replace(STILL, noise=0.07, noise_always=True)
     flat = tf.fill((16, 150, 150, 1), 0.5)
     changed = apply(flat, drawn(config, count=16)).numpy()
     np.testing.assert_allclose(changed.std(axis=(1, 2, 3)), 0.07, rtol=0.05)
 
 
 def test_axes_zoom_apart_where_that_is_wanted() -> None:
-    config = dataclasses.replace(NOTHING, zoom=0.2, quarter_turns=False, zoom_axes=True)
+    config = dataclasses.replace(STILL, zoom=0.2, quarter_turns=False, zoom_axes=True)
     across, down = np.abs(
         drawn(config, count=500).matrices.numpy()[:, [0, 1], [0, 1]]
     ).T

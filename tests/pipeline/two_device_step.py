@@ -13,25 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.augment import AugmentConfig
+from pipeline.augment import STILL
 from pipeline.devices import Devices, open_devices
 from pipeline.step import StepConfig, compile_train_step
 
 RATE = 0.5
 LABELS = np.array([0, 1, 2, 3])
-STILL = AugmentConfig(
-    rotation=0,
-    zoom=0,
-    shear=0,
-    shift=0,
-    gamma=0,
-    gain=0,
-    dim=0,
-    bias=0,
-    noise=0,
-    blur=0,
-)
-"""What is left are flips and quarter turns, drawn by each device for itself."""
 
 
 def cones() -> np.ndarray:
@@ -59,6 +46,7 @@ def step_of_both(devices: Devices, *, normalised: bool) -> tuple[keras.Model, fl
         model = network(normalised=normalised)
         optimizer = keras.optimizers.SGD(RATE)
         optimizer.build(model.trainable_variables)
+    # What is left are flips and quarter turns, drawn by each device for itself.
     step = compile_train_step(model, optimizer, devices, StepConfig(STILL, 2))
     halves = [
         {"image": tf.constant(image), "label": tf.constant(label)}

@@ -16,7 +16,7 @@ from PIL import Image
 from mri_contrast import Client
 from pipeline import scoring
 from pipeline.answering import of_export, open_answerer
-from pipeline.released import RELEASED, find_released
+from pipeline.released import RELEASED, newest_version
 from serving import release
 from serving.card import CARD
 from serving.registry import NAME, Registry, RegistryError
@@ -71,7 +71,7 @@ def test_a_second_release_takes_the_place_of_the_first(published):
     placed = release.release(config(published))
     assert placed.name == "2"
     assert [path.name for path in placed.parent.iterdir()] == ["2"]
-    assert find_released(placed.parent) == placed
+    assert newest_version(placed.parent) == placed
 
 
 def test_a_version_that_is_too_large_is_refused_and_nothing_changes(published, capsys):
@@ -130,7 +130,7 @@ def test_a_damaged_released_model_says_what_to_do(saved_model, tmp_path):
 def test_a_folder_without_a_model_holds_no_released_one(tmp_path, left):
     if left is not None:
         (tmp_path / "released" / left).mkdir(parents=True)
-    assert find_released(tmp_path / "released") is None
+    assert newest_version(tmp_path / "released") is None
 
 
 @pytest.fixture
@@ -240,13 +240,13 @@ def test_make_serve_prefers_what_was_published(checkout):
 
 
 needs_released = pytest.mark.skipif(
-    find_released() is None, reason=f"no model is released yet: {RELEASED} is missing"
+    newest_version() is None, reason=f"no model is released yet: {RELEASED} is missing"
 )
 
 
 @needs_released
 def test_the_released_folder_holds_one_small_model_and_nothing_else():
-    path = find_released()
+    path = newest_version()
     assert path is not None
     assert [child.name for child in RELEASED.iterdir()] == [path.name]
     assert [child.name for child in RELEASED.parent.iterdir()] == [NAME]
@@ -255,7 +255,7 @@ def test_the_released_folder_holds_one_small_model_and_nothing_else():
 
 @needs_released
 def test_the_card_of_the_released_model_is_complete():
-    path = find_released()
+    path = newest_version()
     assert path is not None
     card = json.loads((path / CARD).read_text())
     told = ("metrics", "data_manifest_sha256", "hyper_parameters", "licence")
@@ -273,7 +273,7 @@ def test_the_card_of_the_released_model_is_complete():
 
 @needs_released
 def test_the_released_model_answers():
-    path = find_released()
+    path = newest_version()
     assert path is not None
     blank = np.zeros((3, 150, 150), np.uint8)
     answerer = of_export(path)

@@ -170,7 +170,7 @@ def test_other_settings_are_refused_before_anything_is_trained(
     straight: tuple[Path, str], lasting_shards: Built
 ) -> None:
     runs = sorted(straight[0].glob("*-0"))
-    with pytest.raises(ValueError, match=r"measured with another epochs.*--root"):
+    with pytest.raises(ValueError, match=r"is of another epochs.*--root"):
         experiments(config(lasting_shards[0], straight[0], epochs=3))
     assert sorted(straight[0].glob("*-0")) == runs
 
