@@ -1,5 +1,6 @@
 """Another program of ours: what it is given, how it is stopped, how it fails."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 
 from pipeline.command import INTERRUPTED
 from pipeline.processes import must_run, run_apart
+
+ROOT = Path(__file__).parents[2]
 
 SAVES = """
 import os, pathlib, signal, sys, time
@@ -37,13 +40,13 @@ sys.exit(run_command(Config, lambda _: must_run("saves"), prog="x"))
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_lets_the_program_save_and_is_no_traceback(
-    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals, tmp_path: Path
 ) -> None:
     (tmp_path / "saves.py").write_text(SAVES)
-    monkeypatch.syspath_prepend(tmp_path)
     process = subprocess.Popen(
         [sys.executable, "-c", PARENT],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

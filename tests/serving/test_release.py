@@ -147,10 +147,12 @@ def checkout(saved_model: Path, tmp_path: Path) -> Path:
 
 def make(checkout: Path, *words: str, **settings: object) -> subprocess.Popen[str]:
     client = ROOT / "serving" / "client"
+    # A `make` within `make test` would follow that one's flags and tell its folders.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     return subprocess.Popen(
         ["make", *words, f"PYTHON={sys.executable}"],
         cwd=checkout,
-        env={**os.environ, "PYTHONPATH": str(client), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**inherited, "PYTHONPATH": str(client), "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
