@@ -13,6 +13,12 @@ import keras
 from mri_contrast.slices import SIZE
 from pipeline.contrasts import CLASSES
 from pipeline.labelled import PLANES
+from pipeline.symmetry import (
+    ORDER,
+    SymmetricConvolution,
+    SymmetricNormalization,
+    SymmetricPooling,
+)
 
 NORMALISATION_MOMENTUM: Final = 0.9
 """With 0.99 the running statistics lag behind a short training: the validation
@@ -52,6 +58,9 @@ class HyperParameters:
         kernel: Side of the convolutions after the first, in pixels.
         dense: Widths of the layers between the pooled features and the logits.
         dropout: Share of features dropped at each dense layer, in [0, 1).
+        symmetric: The same answer however a slice is turned or mirrored
+            (`pipeline.symmetry`); an eighth of `filters` are features then, each in
+            eight orientations.
         heads: Tell plane and gadolinium as well, from the pooled features.
         smooth: Side, in pixels, of the box that slices are averaged over before
             anything else, in use and never in training; 1 leaves them as they are.
@@ -70,6 +79,7 @@ class HyperParameters:
     kernel: int = 3
     dense: tuple[int, ...] = (64,)
     dropout: float = 0.2
+    symmetric: bool = False
     heads: bool = True
     smooth: int = 3
     first_kernel: int = 5
@@ -98,6 +108,8 @@ class HyperParameters:
                 f"smooth, first_kernel and first_stride must be at least 1, got "
                 f"{self.smooth}, {self.first_kernel} and {self.first_stride}"
             )
+        if self.symmetric:
+            self._check_symmetric()
         if self.last_pools < 0 or self.side < 1:
             raise ValueError(
                 f"{len(self.filters)} blocks, first_stride {self.first_stride} and "
@@ -105,11 +117,36 @@ class HyperParameters:
                 "blocks or pools, or a smaller stride (last_pools from 0)"
             )
 
+    def _check_symmetric(self) -> None:
+        odd = [filters for filters in self.filters if filters % ORDER]
+        if odd:
+            raise ValueError(
+                f"a symmetric network has {ORDER} channels for each feature: filters "
+                f"must be multiples of {ORDER}, got {self.filters}"
+            )
+        if not self.normalise or self.pooling != "average" or self.last_pools:
+            raise ValueError(
+                "a symmetric network needs normalise, pooling average, no last_pools; "
+                f"got {self.normalise}, {self.pooling} and {self.last_pools}"
+            )
+        if self.kernel % 2 == 0 or (SIZE - self.first_kernel) % self.first_stride:
+            raise ValueError(
+                "a symmetric network treats both ends of a slice alike: kernel must be "
+                f"odd, and {SIZE} less first_kernel a multiple of first_stride; got "
+                f"kernel {self.kernel}, first_kernel {self.first_kernel} and "
+                f"first_stride {self.first_stride}"
+            )
+
     @property
     def side(self) -> int:
         """Of the features after the last block, in pixels."""
         pools = len(self.filters) - 1 + self.last_pools
-        side: int = -(-SIZE // self.first_stride) >> pools
+        if not self.symmetric:
+            side: int = -(-SIZE // self.first_stride) >> pools
+            return side
+        side = SIZE // self.first_stride + 1 - self.first_kernel % 2
+        for _ in range(pools):
+            side = -(-side // 2)
         return side
 
 
@@ -165,31 +202,75 @@ def _blocks(features: Any, hyper: HyperParameters, seed: int, precision: str) ->
             hyper.smooth, 1, "same", dtype=precision, name="smooth_in_use"
         )(features)
     for number, filters in enumerate(hyper.filters):
-        first = number == 0
-        features = keras.layers.Conv2D(
-            filters,
-            hyper.first_kernel if first else hyper.kernel,
-            strides=hyper.first_stride if first else 1,
-            padding="same",
-            use_bias=not hyper.normalise,
-            kernel_initializer=_INITIAL[hyper.weights](seed + number),
-            dtype=precision,
-            name=f"convolution_{number}",
-        )(features)
-        if number < len(hyper.filters) - 1:
-            features = keras.layers.MaxPooling2D(
-                2, dtype=precision, name=f"pooling_{number}"
-            )(features)
-        if hyper.normalise:
-            features = keras.layers.BatchNormalization(
-                momentum=NORMALISATION_MOMENTUM,
-                dtype=precision,
-                name=f"normalisation_{number}",
-            )(features)
+        block = _symmetric_block if hyper.symmetric else _block
+        features = block(features, hyper, number, filters, seed + number, precision)
         features = keras.layers.ReLU(dtype=precision, name=f"activation_{number}")(
             features
         )
     return features
+
+
+def _block(
+    features: Any,
+    hyper: HyperParameters,
+    number: int,
+    filters: int,
+    seed: int,
+    precision: str,
+) -> Any:
+    """Convolution, pooling but in the last block, and normalisation."""
+    features = keras.layers.Conv2D(
+        filters,
+        hyper.kernel if number else hyper.first_kernel,
+        strides=1 if number else hyper.first_stride,
+        padding="same",
+        use_bias=not hyper.normalise,
+        kernel_initializer=_INITIAL[hyper.weights](seed),
+        dtype=precision,
+        name=f"convolution_{number}",
+    )(features)
+    if number < len(hyper.filters) - 1:
+        features = keras.layers.MaxPooling2D(
+            2, dtype=precision, name=f"pooling_{number}"
+        )(features)
+    if not hyper.normalise:
+        return features
+    return keras.layers.BatchNormalization(
+        momentum=NORMALISATION_MOMENTUM,
+        dtype=precision,
+        name=f"normalisation_{number}",
+    )(features)
+
+
+def _symmetric_block(
+    features: Any,
+    hyper: HyperParameters,
+    number: int,
+    filters: int,
+    seed: int,
+    precision: str,
+) -> Any:
+    """The same, with answers that turn with the slice."""
+    features = SymmetricConvolution(
+        filters // ORDER,
+        hyper.kernel if number else hyper.first_kernel,
+        strides=1 if number else hyper.first_stride,
+        lifts=number == 0,
+        kernel_initializer=_INITIAL[hyper.weights](seed),
+        dtype=precision,
+        name=f"convolution_{number}",
+    )(features)
+    if number < len(hyper.filters) - 1:
+        # Boxes of three where the side is odd: of two, the last pixels would go.
+        box = 2 + features.shape[1] % 2
+        features = keras.layers.MaxPooling2D(
+            box, 2, "same", dtype=precision, name=f"pooling_{number}"
+        )(features)
+    return SymmetricNormalization(
+        momentum=NORMALISATION_MOMENTUM,
+        dtype=precision,
+        name=f"normalisation_{number}",
+    )(features)
 
 
 def _pooled(features: Any, hyper: HyperParameters, precision: str) -> Any:
@@ -201,7 +282,11 @@ def _pooled(features: Any, hyper: HyperParameters, precision: str) -> Any:
     if hyper.pooling == "flatten":
         return keras.layers.Flatten(dtype=precision, name="flatten")(features)
     average = keras.layers.GlobalAveragePooling2D(dtype=precision, name="average")
-    return average(features)
+    features = average(features)
+    if hyper.symmetric:
+        join = SymmetricPooling(dtype=precision, name="orientations")
+        features = join(features)
+    return features
 
 
 def _dense(features: Any, hyper: HyperParameters, seed: int, precision: str) -> Any:

@@ -16,6 +16,11 @@ _SMOOTH_NODES: Final = (5, 6, 6)
 _FINE_NODES: Final = (18, 22, 22)
 
 
+FINE: Final = 0.25
+"""Share of subjects rendered at 1 to 1.25 mm, as sharp as most real scans are once cut
+to 150 pixels; they take twice the time of others."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Subject:
     """Everything that a head's shape depends on.
@@ -74,6 +79,7 @@ def sample_subject(rng: np.random.Generator, *, sealed: bool = False) -> Subject
             half as much again.
     """
     bent = 6.0 if sealed else 4.0
+    fine = rng.random() < FINE
     tumour = None
     if rng.random() < 0.12:
         side = rng.choice([-1, 1])
@@ -93,7 +99,7 @@ def sample_subject(rng: np.random.Generator, *, sealed: bool = False) -> Subject
         tissues=composition.sample_composition(rng),
         lesion_load=float(rng.beta(1, 2.2)) if rng.random() < 0.45 else 0.0,
         tumour=tumour,
-        voxel_mm=float(rng.uniform(1.25, 1.8)),
+        voxel_mm=float(rng.uniform(1.0, 1.25) if fine else rng.uniform(1.25, 1.8)),
         lowest_mm=float(rng.choice([rng.uniform(-75, -45), rng.uniform(-135, -75)])),
     )
 

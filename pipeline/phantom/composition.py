@@ -59,7 +59,7 @@ class Composition:
 
 
 YOUNG: Final = 0.3
-"""Share of subjects whose sulci are closed: only their ventricles show fluid."""
+"""Share of subjects whose sulci are closed: fluid is in ventricles and thin lines."""
 
 
 def sample_composition(rng: np.random.Generator) -> Composition:
@@ -92,7 +92,7 @@ def sample_composition(rng: np.random.Generator) -> Composition:
         drawn,
         atrophy=float(rng.uniform(-2.0, -0.5)),
         folding=drawn.folding / 3,
-        sulci=drawn.sulci / 6,
+        sulci=drawn.sulci / 2,
         fluid_mm=0.0,
     )
 

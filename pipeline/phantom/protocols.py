@@ -80,11 +80,42 @@ def _t1_flair(draw: Draw) -> NDArray[np.float64]:
 
 
 def _t1_true_inversion(draw: Draw) -> NDArray[np.float64]:
-    """Turbo inversion recovery with white and grey matter far apart."""
-    tr, te, ti = draw.uniform(2800, 5000), draw.uniform(10, 20), draw.uniform(330, 420)
+    """Turbo inversion recovery about white matter's null, shown with its sign.
+
+    The lowest value is black, so air, at 0, is grey. As a magnitude it shows white
+    matter darker than grey, and nobody would call it a T1.
+    """
+    tr, te = draw.uniform(2800, 5000), draw.uniform(10, 20)
+    ti = float(draw.tissues.t1[physics.WHITE]) * np.log(2) * draw.uniform(0.85, 1.4)
     signal = physics.inversion_recovery(draw.tissues, tr=tr, te=te, ti=ti)
-    # Shown with its sign, the lowest value black.
     return draw.flowing(signal - signal.min(), 0.0, 0.6)
+
+
+def _t1_two_inversions(draw: Draw) -> NDArray[np.float64]:
+    """MP2RAGE's uniform image (Marques 2010): g₁g₂ / (g₁² + g₂²), from -½ to ½.
+
+    Density, T2* and the coil's sensitivity are the same in both images and cancel.
+    """
+    tr = draw.uniform(4500, 6500)
+    first, second = (
+        physics.magnetisation_prepared(draw.tissues, tr=tr, te=0, ti=ti)
+        for ti in (draw.uniform(700, 900), draw.uniform(2200, 2800))
+    )
+    power = first**2 + second**2
+    signal = 0.5 + np.divide(
+        first * second, power, out=np.full_like(power, -0.5), where=power > 0
+    )
+    signal[[physics.BONE, physics.NOTHING]] = 0
+    return signal
+
+
+def _t1_saturation_recovery(draw: Draw) -> NDArray[np.float64]:
+    """Gradient echoes after a saturating pulse: PD · (1 - e^(-TS/T1)) · e^(-TE/T2*)."""
+    recovery, te = draw.uniform(350, 900), draw.uniform(2, 6)
+    tissues = draw.tissues
+    recovered = 1 - np.exp(-recovery / tissues.t1)
+    signal = tissues.density * recovered * np.exp(-te / tissues.t2_star)
+    return draw.flowing(signal, 0.5, 1.5)
 
 
 def _t2_echo(draw: Draw, shortest: float, longest: float) -> NDArray[np.float64]:
@@ -123,12 +154,20 @@ def _flair_hurried(draw: Draw) -> NDArray[np.float64]:
     return _flair(draw, 3800, 4700)
 
 
-_FAMILIES: Final[dict[str, dict[str, Family]]] = {
+FAMILIES: Final[dict[str, dict[str, Family]]] = {
     "T1": {
         "spin-echo": Family(0.30, _t1_spin_echo, 0.05, 0.4, 0.15),
         "mprage": Family(0.40, _t1_mprage, 0.95, 0.2, 0.1),
         "spoiled": Family(0.17, _t1_spoiled, 0.7, 0.3),
         "t1-flair": Family(0.13, _t1_flair, 0.0, 0.3),
+        "true-inversion": Family(0.05, _t1_true_inversion, 0.0, 0.3),
+        "two-inversions": Family(
+            0.05,
+            _t1_two_inversions,
+            1.0,
+            fat_by_density=False,
+            effects=("", "airless"),
+        ),
     },
     "T2": {
         "slices": Family(0.7, _t2_spin_echo, 0.0, 0.0, 0.1),
@@ -140,10 +179,11 @@ _FAMILIES: Final[dict[str, dict[str, Family]]] = {
     },
     "other": OTHER_FAMILIES,
 }
+"""What trainings see of each class."""
 
 
 _SEALED: Final[dict[str, dict[str, Family]]] = {
-    "T1": {"true-inversion": Family(1.0, _t1_true_inversion, 0.0, 0.3)},
+    "T1": {"saturation-recovery": Family(1.0, _t1_saturation_recovery, 0.6, 0.3)},
     "T2": {"late-echo": Family(1.0, _t2_late_echo, 0.3, 0.0, 0.1)},
     "FLAIR": {"hurried": Family(1.0, _flair_hurried, 0.5, 0.0, 0.4)},
 }
@@ -171,7 +211,7 @@ def sample_protocol(
     Returns:
         A protocol whose grey matter has signal 1, where it has any.
     """
-    families = (_SEALED if sealed else _FAMILIES)[contrast]
+    families = (_SEALED if sealed else FAMILIES)[contrast]
     if contrast == "other" and not variety:
         families = {name: families[name] for name in COMMON_OTHER}
     shares = np.array([family.share for family in families.values()])

@@ -27,8 +27,8 @@ COMPUTED: Final[dict[str, _Effect]] = {
 }
 """Made by a program: no coil, no thick slices and no noise touches them afterwards."""
 
-WHOLE_HEAD: Final = frozenset({"tomography"})
-"""Told by the skull: nobody strips these."""
+WHOLE_HEAD: Final = frozenset({"tomography", "airless"})
+"""Nobody strips these: a CT is told by its skull, noise all around hides the head."""
 
 EFFECTS: Final[dict[str, _Effect]] = {
     "echo-planar": echo_planar.echo_planar,
@@ -42,6 +42,7 @@ EFFECTS: Final[dict[str, _Effect]] = {
     "projection": vessels.projection,
     "phase": vessels.phase,
     "quantitative": computed.quantitative,
+    "airless": computed.airless,
     "emission": radiology.emission,
     "inverted": damage.inverted,
     "motion": damage.motion,

@@ -71,3 +71,9 @@ def quantitative(image: Volume, rng: np.random.Generator) -> Volume:
     failed = np.abs(noise) * largest * np.float32(rng.uniform(0.4, 1.2))
     failed *= noise > np.float32(rng.uniform(-1.5, 0.8))
     return np.where(fitted, mapped, failed).clip(0, largest)
+
+
+def airless(image: Volume, rng: np.random.Generator) -> Volume:
+    """A ratio of two images: where neither has signal, any value at all."""
+    noise = np.abs(fields.white(rng, image.shape)) % 1
+    return np.where(image > 0.02, image, noise * image.max())

@@ -10,7 +10,7 @@ from pipeline.phantom.acquisition import acquire, sample_acquisition
 from pipeline.phantom.anatomy import Anatomy, render, sample_subject
 from pipeline.phantom.effects import COMPUTED, EFFECTS, apply_effect
 from pipeline.phantom.other_protocols import OTHER_FAMILIES
-from pipeline.phantom.protocols import sample_protocol
+from pipeline.phantom.protocols import FAMILIES, sample_protocol
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,8 @@ def test_no_effect_leaves_the_image_and_an_unknown_one_is_refused(
 
 
 def test_every_effect_belongs_to_a_family_and_every_familys_effects_exist() -> None:
-    used = {name for family in OTHER_FAMILIES.values() for name in family.effects}
+    families = [*OTHER_FAMILIES.values(), *FAMILIES["T1"].values()]
+    used = {name for family in families for name in family.effects}
     assert used - {""} == set(EFFECTS)
 
 
@@ -91,6 +92,16 @@ def test_labels_are_few_whole_numbers_and_masks_two() -> None:
 def test_inverted_images_have_white_air(head: np.ndarray) -> None:
     inverted = apply_effect(head, "inverted", np.random.default_rng(0))
     assert inverted[0, 0, 0] == inverted.max()
+
+
+def test_a_ratio_is_any_value_where_there_is_no_signal_and_untouched_elsewhere(
+    head: np.ndarray,
+) -> None:
+    shown = apply_effect(head, "airless", np.random.default_rng(0))
+    signal = head > 0.02
+    np.testing.assert_array_equal(shown[signal], head[signal])
+    assert shown[~signal].std() > 0.2 * head.max()
+    assert shown.max() <= head.max()
 
 
 def test_phase_wraps_between_0_and_1(head: np.ndarray) -> None:
