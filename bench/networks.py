@@ -46,6 +46,10 @@ class Variant:
 
 _WIDE: Final = ("--hyper.filters", "16", "32", "64", "128", "128")
 _NARROW: Final = ("--hyper.filters", "8", "16", "32", "48", "64")
+_SYMMETRIC: Final = (
+    *("--hyper.symmetric", "--hyper.first-kernel", "4"),
+    *("--hyper.filters", "16", "32", "64", "128", "256"),
+)
 _DEEP: Final = ("--hyper.filters", "16", "32", "48", "64", "96", "128")
 
 VARIANTS: Final = {
@@ -53,6 +57,7 @@ VARIANTS: Final = {
     "default": Variant("16 32 48 64 96"),
     "wide": Variant("16 32 64 128 128", options=_WIDE),
     "deep": Variant("16 32 48 64 96 128", options=_DEEP),
+    "symmetric": Variant("16 32 64 128 256, turned alike", options=_SYMMETRIC),
     "no-heads": Variant("default without heads", options=("--hyper.no-heads",)),
     "size-128": Variant("default, 128 pixels", 128),
     "size-192": Variant("default, 192 pixels", 192),

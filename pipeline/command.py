@@ -1,8 +1,12 @@
 """How the commands start and end: one configuration in, an exit code out."""
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Final, TypeVar
+
+from mri_contrast.errors import UnreadableScan
 
 DONE: Final = 0
 WRONG_USE: Final = 2
@@ -51,3 +55,16 @@ def run_command(
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return WRONG_USE
+
+
+@contextlib.contextmanager
+def naming(scan: Path) -> Iterator[None]:
+    """Puts a scan's path before what is wrong with it: readers never tell it.
+
+    Raises:
+        UnreadableScan: Whatever was raised within, with the path.
+    """
+    try:
+        yield
+    except UnreadableScan as error:
+        raise UnreadableScan(f"{scan}: {error}") from error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mri_contrast.scans import read_scan
 from mri_contrast.slices import cut_planes
-from pipeline.command import run_command
+from pipeline.command import naming, run_command
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,8 +59,9 @@ def middle_slices(
 
 def explain(config: ExplainConfig) -> None:
     """Reads the scan, asks about all its slices, draws the page."""
-    scan = read_scan(config.scan)
-    planes = cut_planes(scan)
+    with naming(config.scan):
+        scan = read_scan(config.scan)
+        planes = cut_planes(scan)
     # The scan is read first: a wrong path should not cost 5 s of start-up.
     from pipeline.answering import open_answerer
     from pipeline.report.one_scan import Page, write_page

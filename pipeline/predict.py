@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mri_contrast.scans import read_scan
 from mri_contrast.slices import cut
-from pipeline.command import run_command
+from pipeline.command import naming, run_command
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,8 +28,9 @@ class PredictConfig:
 
 def predict(config: PredictConfig) -> None:
     """Prints the verdict and the probability of every class."""
-    scan = read_scan(config.scan)
-    slices = cut(scan)
+    with naming(config.scan):
+        scan = read_scan(config.scan)
+        slices = cut(scan)
     # The scan is read first: a wrong path should not cost 5 s of start-up.
     from pipeline.answering import open_answerer
 

@@ -14,6 +14,8 @@ from serving.server.errors import NothingToServeError
 from serving.server.flags import ServerConfig, parse
 from serving.server.model_config import read_models, require_versions
 
+_log = logging.getLogger("serving.server")
+
 
 def main() -> int:
     """Runs the server; returns its exit code."""
@@ -41,7 +43,10 @@ def main() -> int:
 def _serve(config: ServerConfig, stop: threading.Event) -> str:
     """Serves until the event is set; returns why it could not, or an empty text."""
     try:
-        require_versions(read_models(config))
+        models = read_models(config)
+        require_versions(models)
+        names = ", ".join(sorted(model.name for model in models))
+        _log.info("starting TensorFlow, then loading %s: takes some seconds", names)
         # Here, not above: TensorFlow takes seconds, finding nothing should not.
         from serving.server.embedded import EmbeddedServer
 
