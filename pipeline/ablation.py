@@ -53,6 +53,7 @@ class AblationConfig:
         seeds: A training each, on scans of that seed.
         subjects: Simulated heads a training; 13 scans each.
         epochs: Of each training.
+        preset: Its other settings.
     """
 
     real: Path | None = None
@@ -60,7 +61,8 @@ class AblationConfig:
     only: tuple[str, ...] = INGREDIENTS
     seeds: tuple[int, ...] = (0, 1, 2)
     subjects: int = 40
-    epochs: int = 5
+    epochs: int = 4
+    preset: str = "small"
 
     def __post_init__(self) -> None:
         for row in self.only:
@@ -115,6 +117,7 @@ def settings_of(config: AblationConfig) -> dict[str, Any]:
     return {
         "subjects": config.subjects,
         "epochs": config.epochs,
+        "preset": config.preset,
         "phantom code": phantom_code(),
         "set of real scans": identity_of(_real(config)),
     }
@@ -149,8 +152,8 @@ def _train(config: AblationConfig, row: str, seed: int) -> None:
     commands = (
         ["pipeline.shards", "--phantom", config.subjects, "--seed", seed,
          "--test", 0, "--out", shards, *without],
-        ["pipeline.train", "--shards", shards, "--run", run, "--seed", seed,
-         "--epochs", config.epochs],
+        ["pipeline.train", "--preset", config.preset, "--shards", shards,
+         "--run", run, "--seed", seed, "--epochs", config.epochs],
     )  # fmt: skip
     for command in commands:
         must_run(*command)
@@ -214,7 +217,8 @@ def _budget(config: AblationConfig, scans: Sequence[RealScan]) -> str:
     return (
         f"Each training: {config.subjects} simulated heads, "
         f"{config.subjects * SCANS_PER_SUBJECT} scans, {min(learned)} to "
-        f"{max(learned)} training slices, {config.epochs} epochs; seeds "
+        f"{max(learned)} training slices, {config.epochs} epochs, preset "
+        f"{config.preset}; seeds "
         f"{', '.join(map(str, config.seeds))}. Judged on {len(scans)} real scans of "
         f"{len({scan.subject for scan in scans})} people; a scan is right where its "
         "class is the likeliest. Intervals are of 95 %, people and seeds drawn."

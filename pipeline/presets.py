@@ -110,9 +110,17 @@ RELEASE: Final = TrainConfig(
 )
 """What `serving/released/` is trained with; its card tells data, hours and machine."""
 
+SMALL: Final = TrainConfig(
+    epochs=4,
+    learning_rate=3e-3,
+    hyper=HyperParameters(filters=(8, 16, 32, 64, 128), symmetric=True, first_kernel=4),
+)
+"""For many trainings that are compared: the released network at half its width."""
+
 PRESETS: Final = {
     "default": TrainConfig(),
     "release": RELEASE,
+    "small": SMALL,
     "study-base": study(BASE, AUGMENTATION),
     "study-two": study(TWO),
     "study-submitted": study(SUBMITTED),
