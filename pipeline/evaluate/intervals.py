@@ -73,9 +73,12 @@ class Resamples:
             chosen: (n,) the rows that count; all if not given.
 
         Returns:
-            None where no row counts.
+            None where rows of fewer than two subjects count: drawing one person
+            again and again tells nothing about others.
         """
         counted = np.ones(len(values), bool) if chosen is None else chosen
+        if len(np.unique(self.members[counted])) < 2:
+            return None
         return percentiles(self.sums(values * counted), self.sums(counted))
 
 

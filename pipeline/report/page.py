@@ -62,7 +62,12 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"share": _share, "ends": _ends, "figure": _figure}
+    environment.filters |= {
+        "share": _share,
+        "ends": _ends,
+        "figure": _figure,
+        "between": _between,
+    }
     return environment.get_template(TEMPLATE).render(
         result=result,
         classes=result["model"]["classes"],
@@ -132,3 +137,10 @@ def _ends(interval: Sequence[float] | None, digits: int = 1) -> str:
 
 def _figure(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _between(interval: Sequence[float] | None, digits: int = 3) -> str:
+    if interval is None:
+        return "–"
+    low, high = interval
+    return f"{low:.{digits}f}–{high:.{digits}f}"

@@ -195,10 +195,17 @@ def test_subjects_drawn_whole_make_wider_intervals_than_rows() -> None:
 def test_intervals_are_the_same_every_time_and_skip_absent_groups() -> None:
     people = np.array(["a", "b", "c"])
     values = np.array([True, False, True])
-    chosen = np.array([True, False, False])
+    chosen = np.array([True, True, False])
     assert Resamples.of(people).of_mean(values) == Resamples.of(people).of_mean(values)
-    assert Resamples.of(people).of_mean(values, chosen) == [1.0, 1.0]
+    assert Resamples.of(people).of_mean(values, chosen) == [0.0, 1.0]
     assert Resamples.of(people).of_mean(values, np.zeros(3, bool)) is None
+
+
+def test_one_person_alone_has_no_interval() -> None:
+    people = np.array(["a", "a", "b"])
+    values, alone = np.array([True, False, True]), np.array([True, True, False])
+    assert Resamples.of(people).of_mean(values, alone) is None
+    assert Resamples.of(np.array(["a", "a"])).of_mean(values[:2]) is None
 
 
 @pytest.mark.parametrize(
