@@ -8,8 +8,12 @@ import sys
 import threading
 from collections.abc import Mapping
 from types import FrameType
+from typing import Final
 
 from pipeline.command import INTERRUPTED
+
+ENDS_WITH_INPUT: Final = "MRI_ENDS_WITH_INPUT"
+"""Variable that lets a command of ours call `end_with_parent`."""
 
 
 def run_apart(
@@ -82,11 +86,14 @@ def end_with_parent() -> None:
 def must_run(*words: object) -> None:
     """Runs `python -m` with some words in another process, as `run_apart` does.
 
+    A command of ours ends with this process, however that ends: where a `kill -9` left
+    it at work, the same command as now would find its folder held.
+
     Raises:
         KeyboardInterrupt: It was told to stop.
         ValueError: It failed; it has said why.
     """
-    code = run_apart(*words)
+    code = run_apart(*words, environment={ENDS_WITH_INPUT: "1"})
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code:

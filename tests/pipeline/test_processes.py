@@ -90,10 +90,27 @@ time.sleep(60)
 """
 
 
-def test_a_program_that_watches_its_input_ends_with_a_killed_parent(
+COMMAND = """
+import os, pathlib, time
+from dataclasses import dataclass
+from pipeline.command import run_command
+@dataclass
+class Config:
+    pass
+def work(_):
+    pathlib.Path("pid.part").write_text(str(os.getpid()))
+    os.rename("pid.part", "pid")
+    time.sleep(60)
+run_command(Config, work, prog="orphan")
+"""
+
+
+@pytest.mark.parametrize("program", [ORPHAN, COMMAND])
+def test_a_command_or_what_watches_its_input_ends_with_a_killed_parent(
+    program: str,
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "orphan.py").write_text(ORPHAN)
+    (tmp_path / "orphan.py").write_text(program)
     process = subprocess.Popen(
         [sys.executable, "-c", PARENT.replace("saves", "orphan")],
         cwd=tmp_path,
