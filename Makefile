@@ -64,7 +64,7 @@ verify: $(READY) ## Check every byte and record of SHARDS=
 describe: $(READY) ## Tell what SHARDS= hold; ARGS="--sheet sheet.png" shows it
 	@$(PYTHON) -m pipeline.shards describe --shards "$(SHARDS)" $(ARGS)
 
-train: $(READY) ## Train on SHARDS= into RUN=, by the settings of PRESET= where it is given
+train: $(READY) ## Train on SHARDS= into RUN=, by PRESET= (a name or a .json file) where given
 	$(PYTHON) -m pipeline.train $(if $(PRESET),--preset "$(PRESET)") --shards "$(SHARDS)" --run "$(RUN)" $(ARGS)
 
 evaluate: $(READY) ## Measure RUN= (the newest, or the released model) and MRI_REAL_DATA; writes report.html
