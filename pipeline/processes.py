@@ -83,17 +83,21 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def must_run(*words: object) -> None:
+def must_run(*words: object, quiet: bool = False) -> None:
     """Runs `python -m` with some words in another process, as `run_apart` does.
 
     A command of ours ends with this process, however that ends: where a `kill -9` left
     it at work, the same command as now would find its folder held.
 
+    Args:
+        words: The module and its arguments.
+        quiet: Leave out what it prints; its log stays.
+
     Raises:
         KeyboardInterrupt: It was told to stop.
         ValueError: It failed; it has said why.
     """
-    code = run_apart(*words, environment={ENDS_WITH_INPUT: "1"})
+    code = run_apart(*words, environment={ENDS_WITH_INPUT: "1"}, quiet=quiet)
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code:
