@@ -9,7 +9,6 @@ any run; builds the image of the version. Each step that is done is not done aga
 
 import dataclasses
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -18,17 +17,15 @@ from pipeline.command import DONE, WRONG_USE, run_command
 from pipeline.files import sha256_of, write_json
 from pipeline.found import settings_of
 from pipeline.processes import must_run
-from serving.export import GATE_REFUSED, publish
+from serving.export import GATE_REFUSED, announce, publish
 from serving.gate import GateRefusedError
 from serving.image import ImageConfig, build_image
-from serving.registry import NAME, Registry
+from serving.registry import Registry
 from tuner.comparing import NOISE
 from tuner.retrain import RESULT, RUNS
 from tuner.winner import FILE, Winner
 
 PUBLISHED: Final = "published.json"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ def publish_winner(config: PublishConfig) -> int:
     except GateRefusedError as error:
         print(f"refused, nothing was published: {error}", file=sys.stderr)
         return GATE_REFUSED
-    print(f"published {run} as {config.models / NAME / str(version)}")
+    announce(run, Registry(config.models), version)
     if not config.image:
         return DONE
     try:

@@ -131,7 +131,7 @@ def retrain(config: RetrainConfig) -> None:
         for side in sides:
             _record(config, side, manifest)
         content = _stored(config)
-        if content is None or content["identity"] != identity:
+        if content is None or content.get("identity") != identity:
             for seed in config.seeds:
                 for side in sides:
                     _train(config, side, seed, winner.training.shards)
