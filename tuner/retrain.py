@@ -146,7 +146,7 @@ def retrain(config: RetrainConfig) -> None:
     )
 
 
-def run_of(config: RetrainConfig, side: Side, seed: int) -> Path:
+def _run_of(config: RetrainConfig, side: Side, seed: int) -> Path:
     """Returns the folder of one training."""
     return config.runs / f"{side.name}-{seed}"
 
@@ -238,7 +238,7 @@ def _stored(config: RetrainConfig) -> dict[str, Any] | None:
 
 def _train(config: RetrainConfig, side: Side, seed: int, found_on: Path) -> None:
     """Trains in another process; one that is finished says so and ends."""
-    run = run_of(config, side, seed)
+    run = _run_of(config, side, seed)
     _log.info("training %s, seed %d", side.name, seed)
     must_run(
         "pipeline.train",
@@ -300,7 +300,7 @@ def _trained(
     """Judges the runs of one side."""
     said, runs, parameters = [], [], 0
     for seed in config.seeds:
-        folder = run_of(config, side, seed)
+        folder = _run_of(config, side, seed)
         _log.info("judging %s", folder.name)
         run = load_run(folder)
         parameters = run.model.count_params()
