@@ -10,6 +10,7 @@ RUN ?= runs/train/default
 SERVER ?= 127.0.0.1:8500
 SCAN ?=
 VERSION ?=
+NAME ?= default
 SUBJECTS ?= 250
 MIX ?=
 PRESET ?=
@@ -33,11 +34,11 @@ CLI := .venv/bin/mri-contrast
 endif
 
 .PHONY: help setup demo phantom shards verify describe train predict evaluate explain experiments \
-  tune k8s publish promote rollback versions release-model serve identify bench peers profile test \
-  lint clean
+  tune winner publish-winner k8s publish promote rollback versions image release-model serve \
+  identify bench peers profile test lint clean
 
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Build .venv from requirements.lock, or from LOCK=requirements-gpu.lock
 
@@ -64,7 +65,7 @@ verify: $(READY) ## Check every byte and record of SHARDS=
 describe: $(READY) ## Tell what SHARDS= hold; ARGS="--sheet sheet.png" shows it
 	@$(PYTHON) -m pipeline.shards describe --shards "$(SHARDS)" $(ARGS)
 
-train: $(READY) ## Train on SHARDS= into RUN=, by the settings of PRESET= where it is given
+train: $(READY) ## Train on SHARDS= into RUN=, by PRESET= (a name or a .json file) where given
 	$(PYTHON) -m pipeline.train $(if $(PRESET),--preset "$(PRESET)") --shards "$(SHARDS)" --run "$(RUN)" $(ARGS)
 
 evaluate: $(READY) ## Measure RUN= (the newest, or the released model) and MRI_REAL_DATA; writes report.html
@@ -85,6 +86,12 @@ predict: $(READY) ## Identify SCAN= in process: by RUN=, the newest run or the r
 tune: $(READY) ## Search depth, widths, dropout and learning rate on SHARDS=
 	$(PYTHON) -m tuner.search --shards "$(SHARDS)" $(ARGS)
 
+winner: $(READY) ## Train the winner of search NAME= anew and compare it: default, stable
+	$(PYTHON) -m tuner.retrain --name "$(NAME)" $(ARGS)
+
+publish-winner: $(READY) ## From winner.json of NAME= to a published version and its image
+	$(PYTHON) -m tuner.publish --name "$(NAME)" $(ARGS)
+
 k8s: ## Render the manifests (needs kubectl 1.30 or later)
 	@command -v kubectl >/dev/null || { echo "error: kubectl is not installed; python3.11 .ci/install-kubectl build/tools unpacks one" >&2; exit 2; }
 	@kubectl kustomize k8s/serving/overlays/local
@@ -101,6 +108,10 @@ versions: $(READY) ## List the published versions
 
 rollback: $(READY) ## Make the version before it stable again
 	$(PYTHON) -m serving.registry rollback $(ARGS)
+
+image: $(READY) ## Build the container image of VERSION=, by Docker, Podman or Buildah
+	@test -n "$(VERSION)" || { echo "error: no version named; make image VERSION=2 (make versions lists them)" >&2; exit 2; }
+	$(PYTHON) -m serving.image --version $(VERSION) $(ARGS)
 
 release-model: $(READY) ## Copy VERSION= into serving/released, for every checkout
 	@test -n "$(VERSION)" || { echo "error: no version named; make release-model VERSION=2 (make versions lists them)" >&2; exit 2; }

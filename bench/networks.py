@@ -218,11 +218,13 @@ def _milliseconds(forward: Any) -> float:
 
 def _on_real_scans(run: Any) -> dict[str, Any]:
     """Number of real scans, and the mean over classes of their loss; None of none."""
+    from pipeline.answering import of_run
+
     folder = os.environ.get("MRI_REAL_DATA")
     scans = list(accepted_scans(Path(folder))) if folder else []
     if not scans:
         return {"real": None, "real_scans": 0}
-    judged = judge_scans(run, scans)
+    judged = judge_scans(of_run(run), scans)
     loss = losses(np.array([judged[scan.name][1] for scan in scans]))
     truth = np.array([scan.contrast for scan in scans])
     means = [loss[truth == name].mean() for name in sorted(set(truth))]

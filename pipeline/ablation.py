@@ -164,6 +164,7 @@ def _judge(
     config: AblationConfig, row: str, seed: int, scans: Sequence[RealScan]
 ) -> None:
     """Stores what the network says of each scan, and what it learned from."""
+    from pipeline.answering import of_run
     from pipeline.runs import load_run
 
     folder = _folder(config, row, seed)
@@ -171,7 +172,7 @@ def _judge(
     content = {
         "settings": settings_of(config),
         "slices": sum(data["slices"]["train"].values()),
-        "scans": judge(load_run(folder), scans),
+        "scans": judge(of_run(load_run(folder)), scans),
     }
     write_json(_score_file(config, row, seed), content)
 

@@ -1,6 +1,7 @@
 """How the commands start and end: one configuration in, an exit code out."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -40,9 +41,13 @@ def run_command(
     """
     import tyro
 
+    from pipeline.processes import ENDS_WITH_INPUT, end_with_parent
     from pipeline.progress import log_to_console
 
     log_to_console()
+    # Taken away: what this process starts has inputs of its own.
+    if os.environ.pop(ENDS_WITH_INPUT, None):
+        end_with_parent()
     try:
         words = sys.argv[1:] if arguments is None else arguments
         if default is None:

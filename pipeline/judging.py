@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ import mri_contrast.slices
 from mri_contrast.errors import UnreadableScan
 from mri_contrast.slices import cut
 from pipeline.contrasts import ACCEPTED
+
+if TYPE_CHECKING:  # TensorFlow, which reading scans need not wait for
+    from pipeline.answering import Answerer
 
 Judged: TypeAlias = tuple[float, float, bool]
 """Share of right slices; the truth's probability by all, whether it is likeliest."""
@@ -56,22 +59,20 @@ def identity_of(root: Path) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def judge(run: Any, scans: Iterable[RealScan]) -> dict[str, Judged]:
+def judge(answerer: "Answerer", scans: Iterable[RealScan]) -> dict[str, Judged]:
     """Judges scans by name.
 
     Args:
-        run: A `pipeline.runs.Run`.
-        scans: Of the classes that the run tells apart.
+        answerer: The network of a run, or an exported model.
+        scans: Of the classes that it tells apart.
     """
-    from pipeline import scoring
-
-    forward = scoring.forward_pass(run.model)
     found = {}
     for scan in scans:
-        logits = forward(scan.slices).numpy()
-        shares = scoring.verdict_of(logits, run.classes, run.calibration).probabilities
+        logs = answerer.log_probabilities(scan.slices)
+        shares = answerer.verdict(logs).probabilities
+        truth = answerer.classes.index(scan.contrast)
         found[scan.name] = (
-            float((logits.argmax(1) == run.classes.index(scan.contrast)).mean()),
+            float((logs.argmax(1) == truth).mean()),
             float(shares[scan.contrast]),
             max(shares, key=shares.__getitem__) == scan.contrast,
         )

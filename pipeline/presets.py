@@ -3,6 +3,7 @@
     python -m pipeline.train --preset study-submitted
     make train PRESET=study-submitted
 
+A preset may also be a file, as a search writes it: `pipeline.found`.
 What of the study is known and what is reconstruction: docs/study.md.
 """
 
@@ -10,9 +11,11 @@ import argparse
 import dataclasses
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from pipeline.augment import STILL, AugmentConfig
+from pipeline.found import ENDING, load_preset
 from pipeline.model import HyperParameters
 from pipeline.settings import TrainConfig
 
@@ -129,16 +132,23 @@ PRESETS: Final = {
 
 
 def preset(name: str) -> TrainConfig:
-    """Returns the settings of a name.
+    """Returns the settings of a name, or those in a file.
+
+    Args:
+        name: One of `PRESETS`, or the path of a file that ends in `.json`.
 
     Raises:
-        ValueError: There is no such name.
+        FileNotFoundError: There is no such file.
+        ValueError: There is no such name, or the file is no preset.
     """
+    if name.endswith(ENDING):
+        return load_preset(Path(name))
     try:
         return dataclasses.replace(PRESETS[name], preset=name)
     except KeyError:
         raise ValueError(
-            f"there is no preset {name!r}; there are {', '.join(PRESETS)}"
+            f"there is no preset {name!r}; there are {', '.join(PRESETS)}, and files "
+            f"that end in {ENDING}"
         ) from None
 
 
@@ -149,7 +159,8 @@ def chosen(words: Sequence[str]) -> TrainConfig:
         words: With `--preset NAME` or `--preset=NAME` among them.
 
     Raises:
-        ValueError: There is no preset of that name.
+        FileNotFoundError: There is no such file.
+        ValueError: There is no preset of that name, or in that file.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", nargs="?", default="default")

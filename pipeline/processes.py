@@ -5,10 +5,15 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from types import FrameType
+from typing import Final
 
 from pipeline.command import INTERRUPTED
+
+ENDS_WITH_INPUT: Final = "MRI_ENDS_WITH_INPUT"
+"""Variable that lets a command of ours call `end_with_parent`."""
 
 
 def run_apart(
@@ -63,14 +68,36 @@ def run_apart(
     return INTERRUPTED if told else code
 
 
-def must_run(*words: object) -> None:
+def end_with_parent() -> None:
+    """Ends this process as by `kill -9` once its input is closed.
+
+    `run_apart` holds the input open, so a program that calls this outlives its parent
+    by no more than a moment, however the parent ends.
+    """
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def must_run(*words: object, quiet: bool = False) -> None:
     """Runs `python -m` with some words in another process, as `run_apart` does.
+
+    A command of ours ends with this process, however that ends: where a `kill -9` left
+    it at work, the same command as now would find its folder held.
+
+    Args:
+        words: The module and its arguments.
+        quiet: Leave out what it prints; its log stays.
 
     Raises:
         KeyboardInterrupt: It was told to stop.
         ValueError: It failed; it has said why.
     """
-    code = run_apart(*words)
+    code = run_apart(*words, environment={ENDS_WITH_INPUT: "1"}, quiet=quiet)
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code:

@@ -63,9 +63,9 @@ def made_with(run: Path) -> dict[str, Any]:
         run: Its folder.
 
     Returns:
-        `command` (of every path its last name alone: folders may name persons or
-        places), `hours` and `epochs` trained, `machines`, `seeds`, `settings` and
-        `data`; None where the run is of a version that did not note it.
+        `command` (of every path its last name alone, as of the preset's file: folders
+        may name persons or places), `hours` and `epochs` trained, `machines`, `seeds`,
+        `settings` and `data`; None where the run is of a version that did not note it.
     """
     config = _read(run / "config.json", {})
     seconds = [
@@ -73,6 +73,10 @@ def made_with(run: Path) -> dict[str, Any]:
     ]
     timed = seconds and None not in seconds
     data = config.pop("data", None)
+    if "preset" in config:
+        config["preset"] = Path(config["preset"]).name
+    if "preset" in config:  # it may be a file
+        config["preset"] = Path(config["preset"]).name
     apart = ("classes", "manifest_sha256", "hyper", "command", "shards", "run")
     return {
         "command": _without_folders(config.get("command")),

@@ -18,9 +18,9 @@ class TrainConfig:
     """Trains a network.
 
     Attributes:
-        preset: Start from the settings of this name in `pipeline.presets`; options
-            that are given besides go before them. In a run's `config.json` it tells
-            where the other settings came from.
+        preset: Start from the settings of this name in `pipeline.presets`, or of this
+            file that ends in `.json`; options that are given besides go before them.
+            In a run's `config.json` it tells where the other settings came from.
         shards: Folder of shards with their manifest.
         run: Folder of the run; one that was interrupted goes on.
         epochs: Passes over the training slices, at most; or as many times

@@ -39,15 +39,20 @@ def main(config: ExportConfig) -> int:
     except GateRefusedError as error:
         print(f"refused, nothing was published: {error}", file=sys.stderr)
         return GATE_REFUSED
-    stable = Registry(config.root, config.name).labels()[STABLE]
-    print(f"published {run} as {config.root / config.name / str(version)}")
+    announce(run, Registry(config.root, config.name), version)
+    return DONE
+
+
+def announce(run: Path, registry: Registry, version: int) -> None:
+    """Says what was published, what is served, and what to do next."""
+    stable = registry.labels()[STABLE]
+    print(f"published {run} as {registry.folder / str(version)}")
     if stable == version:
         print(f"version {version} is {STABLE}; next: make serve")
     else:
         print(
             f"{STABLE} is version {stable} still; next: make promote VERSION={version}"
         )
-    return DONE
 
 
 def publish(run: Path, root: Path, name: str = NAME) -> int:

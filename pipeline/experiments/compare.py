@@ -35,12 +35,13 @@ class Pair:
 
 
 def by_subject(
-    wrong: Sequence[NDArray[np.bool_]], subjects: NDArray[np.str_]
+    wrong: Sequence[NDArray[np.bool_] | NDArray[np.float64]],
+    subjects: NDArray[np.str_],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Counts wrong slices of each subject, (seeds, subjects), and all, (subjects,).
 
     Args:
-        wrong: (slices,) of each seed.
+        wrong: (slices,) of each seed; or their losses, which are summed alike.
         subjects: (slices,) whose they are.
     """
     _, index = np.unique(subjects, return_inverse=True)
@@ -75,12 +76,12 @@ def compare(
     The intervals draw subjects, the same ones for both networks, and trainings: each
     side's seeds anew, since a seed starts two networks no more alike than two seeds
     do. Of a few seeds, such draws spread a little less than trainings do. The test is
-    McNemar's for clustered pairs: the differences of the subjects, summed over the
+    McNemar's for clustered pairs: the differences of the subjects, means over the
     seeds, are the independent draws (Obuchowski 1998, Statistics in Medicine 17:1495).
 
     Args:
         one: (seeds, subjects) of `by_subject`.
-        other: The same of the other network, with as many seeds.
+        other: The same of the other network, with as many seeds or others.
         counts: (subjects,).
         seed: Of the draws.
     """
@@ -98,7 +99,7 @@ def compare(
         ratio=float(errors[0] / errors[1]) if errors[1] else None,
         # Where neither is wrong the draw says nothing: the worse is assumed.
         ratio_interval=_percentiles(np.nan_to_num(ratios, nan=np.inf, posinf=np.inf)),
-        p=clustered_mcnemar(one.sum(axis=0) - other.sum(axis=0)),
+        p=clustered_mcnemar(one.mean(axis=0) - other.mean(axis=0)),
     )
 
 

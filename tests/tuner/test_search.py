@@ -84,10 +84,10 @@ def test_the_winner_is_the_trial_of_the_least_validation_loss(
 def test_the_winner_has_the_network_of_its_trial(finished: Path):
     winner = json.loads((finished / "winner.json").read_text())
     run = load_run(finished / winner["trial"])
-    assert json.loads(json.dumps(run.hyper)) == winner["hyper"]
+    assert json.loads(json.dumps(run.hyper)) == winner["settings"]["hyper"]
     trained = json.loads((finished / winner["trial"] / "config.json").read_text())
-    assert trained["learning_rate"] == winner["learning_rate"]
-    assert trained["weight_decay"] == winner["weight_decay"]
+    assert trained["learning_rate"] == winner["settings"]["learning_rate"]
+    assert trained["weight_decay"] == winner["settings"]["weight_decay"]
 
 
 def test_a_search_repeats_only_the_trial_that_was_running(finished: Path):

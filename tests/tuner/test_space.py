@@ -1,16 +1,13 @@
 import dataclasses
-import shlex
 from pathlib import Path
 
 import keras_tuner
 import pytest
-import tyro
 
 from pipeline.model import HyperParameters
 from pipeline.presets import preset
 from pipeline.train import TrainConfig
 from tuner.space import configure, space
-from tuner.winner import command
 
 STUDY = ("study-base", "study-two", "study-submitted", "study-more")
 
@@ -54,17 +51,6 @@ def test_the_default_and_the_networks_of_the_study_are_points(name):
     assert set(active) == set(point.values)
     assert all(allows(active[name], value) for name, value in point.values.items())
     assert configure(point, preset(name)).hyper == network
-
-
-def test_every_point_is_a_training_that_its_command_repeats():
-    for values in drawn(seed=1, count=40):
-        point = space()
-        point.values = values
-        training = configure(point, TrainConfig(run=Path("runs/train/a name"), seed=7))
-        words = shlex.split(command(training))
-        assert words[:3] == ["python", "-m", "pipeline.train"]
-        assert tyro.cli(TrainConfig, args=words[3:]) == training
-        assert values_of(training.hyper).keys() >= values.keys()
 
 
 def test_points_reach_all_depths_and_networks_without_dense_layers():

@@ -1,0 +1,79 @@
+"""What one network said of a split's slices and of real scans, beside the truth."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.answering import Answerer
+from pipeline.contrasts import CLASSES
+from pipeline.dataset import evaluation_batches, explained_damage
+from pipeline.evaluate.answers import answer_slices
+from pipeline.judging import RealScan, judge, losses
+
+SLICES: Final = "slices"
+REAL: Final = "real scans"
+
+_BATCH: Final = 256
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judged:
+    """One network's answers.
+
+    Attributes:
+        wrong: (n,) whether the likeliest class is another than the true one.
+        loss: (n,) float64 calibrated log-loss, at most 13.8.
+        subjects: (n,) whose they are.
+    """
+
+    wrong: NDArray[np.bool_]
+    loss: NDArray[np.float64]
+    subjects: NDArray[np.str_]
+
+
+def judged(
+    answerer: Answerer, shards: Path, split: str, real: Sequence[RealScan]
+) -> dict[str, Judged]:
+    """Asks a network about every slice of a split, and every real scan.
+
+    Args:
+        answerer: The network.
+        shards: Folder of shards with their manifest.
+        split: Which of theirs.
+        real: Of T1, T2 and FLAIR; there may be none.
+
+    Returns:
+        `SLICES`, and `REAL` where there are real scans.
+
+    Raises:
+        ValueError: It tells other classes apart, or a shard is damaged.
+    """
+    if answerer.classes != CLASSES:
+        raise ValueError(
+            f"{answerer.name} tells {', '.join(answerer.classes)} apart, not "
+            f"{', '.join(CLASSES)}: they cannot be compared"
+        )
+    found = {SLICES: _on_slices(answerer, shards, split)}
+    return found | ({REAL: _on_real(answerer, real)} if real else {})
+
+
+def _on_slices(answerer: Answerer, shards: Path, split: str) -> Judged:
+    with explained_damage(shards):
+        batches = evaluation_batches(shards, split, batch_size=_BATCH)
+        answers, _ = answer_slices(answerer, batches)
+    truth = answers.probabilities[np.arange(len(answers)), answers.labels]
+    return Judged(~answers.right, losses(truth), answers.subjects)
+
+
+def _on_real(answerer: Answerer, scans: Sequence[RealScan]) -> Judged:
+    said = judge(answerer, scans)
+    each = [said[scan.name] for scan in scans]
+    return Judged(
+        wrong=np.array([not right for _, _, right in each]),
+        loss=losses(np.array([truth for _, truth, _ in each])),
+        subjects=np.array([scan.subject for scan in scans]),
+    )
