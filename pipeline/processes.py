@@ -5,6 +5,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from types import FrameType
 
@@ -61,6 +62,21 @@ def run_apart(
             signal.signal(number, handler)
         process.stdin.close()
     return INTERRUPTED if told else code
+
+
+def end_with_parent() -> None:
+    """Ends this process as by `kill -9` once its input is closed.
+
+    `run_apart` holds the input open, so a program that calls this outlives its parent
+    by no more than a moment, however the parent ends.
+    """
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def must_run(*words: object) -> None:

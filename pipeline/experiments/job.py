@@ -5,11 +5,9 @@ Started by `pipeline.experiments`, which writes a pickled `Job` to its input.
 
 import dataclasses
 import json
-import os
 import pickle
 import shutil
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from pipeline.dataset import evaluation_batches, explained_damage
 from pipeline.experiments.measured import Measured, Training, out_of_patience
 from pipeline.files import replacing
 from pipeline.model import build
+from pipeline.processes import end_with_parent
 from pipeline.progress import log_to_console
 from pipeline.runs import load_run, weights_of
 from pipeline.settings import TrainConfig
@@ -149,17 +148,11 @@ class _Prefix(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
                 shutil.copyfile(weights_of(self._run), temporary)
 
 
-def _end_with_parent() -> None:
-    """Ends as by `kill -9` when the input is closed, since its parent is no more."""
-    os.read(0, 1)
-    os._exit(1)
-
-
 def main() -> int:
     """Does the job on standard input and returns its exit code."""
     log_to_console()
     job = pickle.load(sys.stdin.buffer)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         return work(job)
     except (ValueError, OSError) as error:

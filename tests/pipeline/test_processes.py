@@ -78,3 +78,44 @@ def test_a_program_that_fails_is_named(
     (tmp_path / "fails.py").write_text("raise SystemExit(3)")
     with pytest.raises(ValueError, match=r"`python -m fails 'a b'` failed with code 3"):
         must_run("fails", "a b")
+
+
+ORPHAN = """
+import os, pathlib, sys, time
+from pipeline.processes import end_with_parent
+end_with_parent()
+pathlib.Path("pid.part").write_text(str(os.getpid()))
+os.rename("pid.part", "pid")
+time.sleep(60)
+"""
+
+
+def test_a_program_that_watches_its_input_ends_with_a_killed_parent(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "orphan.py").write_text(ORPHAN)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT.replace("saves", "orphan")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        start_new_session=True,
+    )
+    while not (tmp_path / "pid").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    child = int((tmp_path / "pid").read_text())
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 10
+    while alive(child):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def alive(process: int) -> bool:
+    """Whether it runs: one that has ended may wait as a zombie for whom it was left."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
