@@ -4,6 +4,7 @@ import dataclasses
 import shlex
 from pathlib import Path
 
+from pipeline.augment import STRENGTHS, AugmentConfig
 from pipeline.files import write_json
 from pipeline.train import TrainConfig
 
@@ -44,7 +45,7 @@ class Winner:
 def command(training: TrainConfig) -> str:
     """Returns the command line that does a training, as it is typed in a shell.
 
-    Augmentation is not searched, so it is left at its default.
+    Of augmentation, the strengths are searched; what kind it is is not.
     """
     hyper = training.hyper
     options: dict[str, tuple[object, ...]] = {
@@ -60,8 +61,19 @@ def command(training: TrainConfig) -> str:
         "hyper.kernel": (hyper.kernel,),
         "hyper.dense": hyper.dense,
         "hyper.dropout": (hyper.dropout,),
+        **_strengths(training.augment),
     }
     words = ["python", "-m", "pipeline.train"]
     for name, values in options.items():
         words += [f"--{name}", *(str(value) for value in values)]
     return shlex.join(words)
+
+
+def _strengths(augment: AugmentConfig) -> dict[str, tuple[object, ...]]:
+    """Those that are not the default's."""
+    values = {name: getattr(augment, name) for name in STRENGTHS}
+    return {
+        f"augment.{name}": (value,)
+        for name, value in values.items()
+        if value != getattr(AugmentConfig(), name)
+    }
