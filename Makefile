@@ -82,8 +82,13 @@ predict: $(READY) ## Identify SCAN= in process: by RUN=, the newest run or the r
 	@test -n "$(SCAN)" || { echo "error: no scan named; make predict SCAN=upload.nii.gz" >&2; exit 2; }
 	@$(PYTHON) -m pipeline.predict --scan "$(SCAN)" $(NAMED_RUN) $(ARGS)
 
-tune: $(READY) ## Search depth, widths, dropout and learning rate on SHARDS=
-	$(PYTHON) -m tuner.search --shards "$(SHARDS)" $(ARGS)
+# Of these, only what make itself is told counts: other programs use the variables too.
+NAME :=
+TRIALS :=
+WORKERS :=
+
+tune: $(READY) ## Search networks and training on SHARDS=: TRIALS=, by WORKERS= processes, under NAME=
+	$(PYTHON) -m tuner.search $(if $(NAME),--name "$(NAME)") --shards "$(SHARDS)" $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 k8s: ## Render the manifests (needs kubectl 1.30 or later)
 	@command -v kubectl >/dev/null || { echo "error: kubectl is not installed; python3.11 .ci/install-kubectl build/tools unpacks one" >&2; exit 2; }
