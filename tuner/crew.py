@@ -116,8 +116,13 @@ def _watch(crew: Sequence[_Member], told: list[int]) -> int:
         if chief.code == DONE:
             _let_leave(workers)
             return DONE
+        starts = chief.starts
         if not _keep_alive(chief):
             return WRONG_USE
+        if chief.starts > starts:  # it waits for workers, also for the last word
+            for worker in workers:
+                if worker.code == DONE:
+                    worker.start()
         useful = [_keep_alive(worker) for worker in workers]
         if not any(useful):
             _log.error("no worker is left; the same command goes on with the search")

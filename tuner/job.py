@@ -10,6 +10,7 @@ import json
 import logging
 import pickle
 import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,10 @@ REJECTED: Final = 3
 """Exit code of a trial that is over its budget."""
 
 _FILE: Final = "job.json"
+
+_FREE_SECONDS: Final = 60.0
+"""A process whose parent was killed ends at once, but on a busy machine not as fast as
+the next one starts."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,12 +85,24 @@ def work(job: Job) -> int:
     Found(found, before.memory_mib, message).save(run)
     try:
         if not over and not job.measure_only:
-            code = train(job.training)
+            code = _train_once_free(job.training)
     except (ValueError, OSError) as error:
         code, message = WRONG_USE, " ".join(str(error).split())
     memory = max(peak_memory_mib() or 0, before.memory_mib or 0) or None
     Found(found, memory, message).save(run)
     return code
+
+
+def _train_once_free(training: TrainConfig) -> int:
+    """Trains; first waits for what a worker that was killed left behind to end."""
+    end = time.monotonic() + _FREE_SECONDS
+    while True:
+        try:
+            return train(training)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
 
 
 def _measured(training: TrainConfig) -> float:

@@ -34,7 +34,7 @@ from tuner.remote import RemoteOracle
 from tuner.roles import Role
 from tuner.settings import SearchConfig, has_ended
 from tuner.space import configure, space
-from tuner.trials import Trial, learning_curve
+from tuner.trials import FILE, Trial, learning_curve, load_trials
 from tuner.winner import Winner
 
 PAGE_SECONDS: Final = 5.0
@@ -91,8 +91,9 @@ class Tuner(base_tuner.BaseTuner):  # type: ignore[misc]  # KerasTuner has no ty
         if not oracle.reason:
             return ""
         failed = [name for name in oracle.end_order if not _completed(oracle, name)]
-        last = json.loads((self._run(failed[-1]) / "trial.json").read_text())
-        return f"{oracle.reason}, the last with: {last['message']}"
+        trials = {trial.name: trial for trial in load_trials(self._config.folder)}
+        last = trials[self._run(failed[-1]).name]
+        return f"{oracle.reason}, the last with: {last.message}"
 
     def search(self) -> None:
         """Runs trials until the search ends, or gives them to workers."""
@@ -215,9 +216,18 @@ class Tuner(base_tuner.BaseTuner):  # type: ignore[misc]  # KerasTuner has no ty
 
     def on_trial_end(self, trial: Any) -> None:
         """Tells the oracle, and in a single process the user."""
+        self._explain(trial)
         super().on_trial_end(trial)
         if self._role.kind == "single":
             self.look()
+
+    def _explain(self, trial: Any) -> None:
+        """Notes an error that was none of the training's: KerasTuner keeps silent."""
+        path = self._run(trial.trial_id) / FILE
+        record = Trial(**json.loads(path.read_text())) if path.is_file() else None
+        if record and record.status == "running" and trial.message:
+            last = trial.message.strip().splitlines()[-1]
+            self._end(dataclasses.replace(record, status="failed", message=last))
 
     def look(self) -> None:
         """Reports the best trial so far, where any has ended since the last look."""
