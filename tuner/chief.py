@@ -59,8 +59,8 @@ def serve(oracle: Lasting, wait_seconds: float, look: Callable[[], None]) -> Non
     _log.info("chief: waiting for workers at %s", address)
     try:
         _wait(oracle, servicer, wait_seconds, look)
-    finally:
         look()
+    finally:
         # Calls that are under way get their answer.
         server.stop(grace=IDLE_SECONDS).wait()
 
