@@ -43,6 +43,7 @@ class _Member:
         environment: Of its process.
         process: The one that was started last.
         starts: How often it was started.
+        stopped: The process that was told to stop.
     """
 
     name: str
@@ -50,6 +51,7 @@ class _Member:
     environment: dict[str, str]
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    stopped: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -65,8 +67,10 @@ class _Member:
         """Of its end; None while it runs."""
         return None if self.process is None else self.process.poll()
 
-    def stop(self) -> None:
-        if self.process is not None and self.code is None:
+    def stop(self, *, again: bool = False) -> None:
+        """Lets it save and end; told `again`, it ends without saving."""
+        if self.process is not None and (again or self.stopped is not self.process):
+            self.stopped = self.process
             self.process.terminate()
 
     def wait(self, seconds: float | None = None) -> None:
@@ -102,7 +106,7 @@ def run_crew(workers: int, words: Sequence[str]) -> int:
         try:
             code = _watch(crew, told)
         finally:
-            for member in crew:
+            for member in crew:  # those that a signal told save, and are not told again
                 member.stop()
             for member in crew:
                 member.wait()
@@ -152,13 +156,14 @@ def _let_leave(workers: Sequence[_Member]) -> None:
 
 @contextlib.contextmanager
 def _stops(crew: Sequence[_Member]) -> Iterator[list[int]]:
-    """Passes SIGINT and SIGTERM on as one stop each; yields those that came."""
+    """Passes each SIGINT and SIGTERM on as a stop; yields those that came."""
     told: list[int] = []
 
     def tell(number: int, frame: FrameType | None) -> None:
+        again = bool(told)
         told.append(number)
         for member in crew:
-            member.stop()
+            member.stop(again=again)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, tell) for number in numbers}
