@@ -8,6 +8,7 @@
     runs/tune/NAME/trial-0000/trial.json   what became of it
     runs/tune/NAME/oracle/          KerasTuner's state
     runs/tune/NAME/winner.json      the best trial so far, and how to train it again
+    runs/tune/NAME/dashboard.html   all of it to look at, renewed after each trial
 
 A search that is started again under its name goes on: of an interrupted one, only the
 trials that were running are trained again, from their last checkpoints.
@@ -103,6 +104,7 @@ def _lead(config: SearchConfig, manifest: Manifest, mine: Role) -> int:
         )
     tuner.record_winner()
     note_end(config)
+    tuner.show()
     _log.info(
         "done: %s; next: the command in it trains the winner from scratch",
         config.folder / "winner.json",

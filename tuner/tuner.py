@@ -21,6 +21,7 @@ from pipeline.provenance import STARTED_BY, command_line
 from pipeline.settings import TrainConfig
 from tuner import chief, hparams, job
 from tuner.budget import Budget, parameters_of
+from tuner.dashboard import write_page
 from tuner.oracles import (
     OBJECTIVE,
     REJECTED,
@@ -82,7 +83,7 @@ class Tuner(base_tuner.BaseTuner):  # type: ignore[misc]  # KerasTuner has no ty
         if role.kind == "worker":
             self.oracle = RemoteOracle(self._proposing, 60 * config.wait_minutes)
         self._seen = 0
-        self._shown = -math.inf
+        self._page_is_old, self._shown = True, -math.inf
 
     @property
     def reason(self) -> str:
@@ -234,8 +235,19 @@ class Tuner(base_tuner.BaseTuner):  # type: ignore[misc]  # KerasTuner has no ty
         ended = self._proposing.end_order
         if len(ended) > self._seen:
             self._seen = len(ended)
+            self._page_is_old = True
             if any(_completed(self._proposing, name) for name in ended):
                 self.record_winner()
+        if self._page_is_old and time.monotonic() - self._shown >= PAGE_SECONDS:
+            self.show()
+
+    def show(self) -> None:
+        """Writes the page; a search does not end for want of one."""
+        try:
+            write_page(self._config.folder)
+        except (ValueError, OSError) as error:
+            _log.warning("no new dashboard.html: %s", error)
+        self._page_is_old, self._shown = False, time.monotonic()
 
     def record_winner(self) -> None:
         """Writes `winner.json`.

@@ -92,6 +92,10 @@ def test_the_winner_has_the_network_of_its_trial(finished: Path):
     assert trained["weight_decay"] == winner["weight_decay"]
 
 
+def test_a_search_leaves_its_page(finished: Path):
+    assert "trial-0001" in (finished / "dashboard.html").read_text()
+
+
 def test_a_search_repeats_only_the_trial_that_was_running(finished: Path):
     assert sorted(run.name for run in finished.glob("trial-*")) == [
         "trial-0000",
