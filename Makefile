@@ -83,8 +83,13 @@ predict: $(READY) ## Identify SCAN= in process: by RUN=, the newest run or the r
 	@test -n "$(SCAN)" || { echo "error: no scan named; make predict SCAN=upload.nii.gz" >&2; exit 2; }
 	@$(PYTHON) -m pipeline.predict --scan "$(SCAN)" $(NAMED_RUN) $(ARGS)
 
-tune: $(READY) ## Search depth, widths, dropout and learning rate on SHARDS=
-	$(PYTHON) -m tuner.search --shards "$(SHARDS)" $(ARGS)
+# Of these, only what make itself is told counts: other programs use the variables too.
+NAME :=
+TRIALS :=
+WORKERS :=
+
+tune: $(READY) ## Search networks and training on SHARDS=: TRIALS=, by WORKERS= processes, under NAME=
+	$(PYTHON) -m tuner.search $(if $(NAME),--name "$(NAME)") --shards "$(SHARDS)" $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 winner: $(READY) ## Train the winner of search NAME= anew and compare it: default, stable
 	$(PYTHON) -m tuner.retrain --name "$(NAME)" $(ARGS)

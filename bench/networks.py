@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -179,6 +178,7 @@ def judge(config: JudgeConfig) -> None:
     from pipeline import scoring
     from pipeline.dataset import evaluation_batches
     from pipeline.evaluate.reliability import calibration_error
+    from pipeline.latency import slice_milliseconds
     from pipeline.manifest import load_manifest
     from pipeline.runs import load_run
 
@@ -197,23 +197,13 @@ def judge(config: JudgeConfig) -> None:
             "loss": float(-truth.mean()),
             "accuracy": float(right.mean()),
             "ece": calibration_error(np.exp(logs.max(1)), right),
-            "milliseconds": _milliseconds(scoring.forward_pass(run.model)),
+            # The median: what is usual on a machine that does nothing else.
+            "milliseconds": float(
+                np.median(slice_milliseconds(scoring.forward_pass(run.model)))
+            ),
             **_on_real_scans(run),
         },
     )
-
-
-def _milliseconds(forward: Any) -> float:
-    """Median time of one slice, 24 at a time, in milliseconds."""
-    from mri_contrast.slices import SIZE
-
-    slices = np.zeros((24, SIZE, SIZE), np.uint8)
-    times = []
-    for _ in range(30):
-        start = time.perf_counter()
-        forward(slices).numpy()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[5:])) / len(slices) * 1000
 
 
 def _on_real_scans(run: Any) -> dict[str, Any]:

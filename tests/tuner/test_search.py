@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.command import run_command
+from pipeline.files import locked
 from pipeline.manifest import load_manifest
 from pipeline.runs import load_run
 from tuner.search import SearchConfig, search
+from tuner.trials import learning_curve, load_trials
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,10 @@ def test_the_winner_has_the_network_of_its_trial(finished: Path):
     assert trained["weight_decay"] == winner["settings"]["weight_decay"]
 
 
+def test_a_search_leaves_its_page(finished: Path):
+    assert "trial-0001" in (finished / "dashboard.html").read_text()
+
+
 def test_a_search_repeats_only_the_trial_that_was_running(finished: Path):
     assert sorted(run.name for run in finished.glob("trial-*")) == [
         "trial-0000",
@@ -159,6 +165,12 @@ def test_batches_larger_than_the_data_end_with_code_2(
         ("--seed", -1),
         ("--epochs", 0),
         ("--name", "../up"),
+        ("--workers", -1),
+        ("--minutes", 0),
+        ("--wait-minutes", 0),
+        ("--parameters", 0),
+        ("--milliseconds", 0),
+        ("--narrow", "kernel=7"),
     ],
 )
 def test_values_out_of_range_end_with_code_2(
@@ -173,16 +185,136 @@ def test_values_out_of_range_end_with_code_2(
     assert option.removeprefix("--") in capsys.readouterr().err
 
 
-def test_trials_that_cannot_be_trained_end_with_code_2_and_their_reason(
+def test_shards_that_are_damaged_are_named_before_any_trial(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     damaged = tmp_path / "damaged"
     shutil.copytree(shards, damaged)
-    for shard in damaged.glob("train-*.tfrecord"):
-        shard.write_bytes(bytes(shard.stat().st_size))
-    words = ("--shards", damaged, "--root", tmp_path, "--batch-size", 20)
+    shard = next(damaged.glob("train-*.tfrecord"))
+    shard.write_bytes(bytes(shard.stat().st_size))
+    root = tmp_path / "tune"
+    assert code_of("--shards", damaged, "--root", root, "--batch-size", 20) == 2
+    told = capsys.readouterr().err
+    assert f"{shard} is damaged" in told
+    assert "run `make shards` again" in told
+    assert not list(root.rglob("trial-*"))
+
+
+def test_trials_that_cannot_be_trained_end_with_code_2_and_their_reason(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for number in range(3):  # networks that nobody would want to lose
+        run = tmp_path / f"default/trial-{number:04d}"
+        run.mkdir(parents=True)
+        (run / "model.keras").touch()
+    words = ("--shards", shards, "--root", tmp_path, "--batch-size", 20)
     assert code_of(*words) == 2
     told = capsys.readouterr().err
-    assert "three trials in a row failed, the last with" in told
-    assert "corrupted record" in told
+    assert "3 trials in a row failed, the last with" in told
+    assert "holds a network and no checkpoint" in told
     assert "start search default again" in told
+    found = load_trials(tmp_path / "default")
+    assert [trial.status for trial in found] == ["failed"] * 3
+    assert all("no checkpoint" in trial.message for trial in found)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--parameters", 100, "the smallest network of the space has"),
+        ("--milliseconds", 1e-6, "ms a slice, the budget is 1e-06"),
+    ],
+)
+def test_a_budget_that_no_network_meets_is_refused_before_any_trial(
+    option: str,
+    value: float,
+    told: str,
+    shards: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    words = ("--shards", shards, "--root", tmp_path, "--batch-size", 20)
+    assert code_of(*words, option, value) == 2
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.rglob("trial-*"))
+
+
+def test_trials_over_budget_are_rejected_and_others_trained_instead(
+    shards: Path, tmp_path: Path
+):
+    config = SearchConfig(
+        shards=shards,
+        root=tmp_path,
+        oracle="random",
+        narrow=("blocks=2", "filters=16,128", "dense_layers=0", "kernel=2,5"),
+        parameters=6000,
+        trials=1,
+        epochs=1,
+        batch_size=20,
+        seed=2,
+    )
+    assert search(config) == 0
+    found = load_trials(config.folder)
+    trained = [trial for trial in found if trial.status == "completed"]
+    rejected = [trial for trial in found if trial.status == "rejected"]
+    assert len(trained) == 1
+    assert len(found) == 1 + len(rejected)
+    assert rejected
+    for trial in rejected:
+        assert trial.parameters is not None
+        assert trial.parameters > 6000
+        assert trial.message == f"{trial.parameters} parameters, the budget is 6000"
+        assert not (config.folder / trial.name / "metrics.jsonl").exists()
+    winner = json.loads((config.folder / "winner.json").read_text())
+    assert winner["trial"] == trained[0].name
+
+
+def test_a_trial_tells_what_it_took_and_what_came_of_it(finished: Path):
+    found = load_trials(finished)
+    assert [trial.status for trial in found] == ["completed"] * 2
+    for trial in found:
+        curve = learning_curve(finished, trial.name)
+        best = min(curve, key=lambda each: each["validation_loss"])
+        assert trial.score == best["validation_loss"]
+        assert trial.accuracy == best["validation_accuracy"]
+        assert trial.parameters == load_run(finished / trial.name).model.count_params()
+        assert trial.milliseconds is not None
+        assert 0 < trial.milliseconds < 1000
+        assert trial.seconds is not None
+        assert trial.seconds > sum(each["seconds"] for each in curve)
+        assert trial.memory_mib is not None
+        assert 100 < trial.memory_mib < 8000
+        assert "augmentation" in trial.values
+        assert not [name for name in trial.values if "/" in name]
+        assert list((finished / trial.name).glob("events.out.tfevents.*"))
+
+
+def test_a_search_in_another_space_is_refused_and_nothing_lost(
+    finished: Path, config: SearchConfig
+):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    with pytest.raises(ValueError, match="holds a search with another space"):
+        search(dataclasses.replace(config, narrow=("kernel=3",)))
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+
+
+def test_a_second_search_in_a_folder_is_refused(finished: Path, config: SearchConfig):
+    with (
+        locked(finished / "lock", "searches it"),
+        pytest.raises(BlockingIOError, match="another process searches"),
+    ):
+        search(config)
+
+
+@pytest.mark.parametrize("name", ["KERASTUNER_ORACLE_IP", "KERASTUNER_TUNER_ID"])
+def test_a_part_of_kerastuners_variables_ends_with_code_2(
+    name: str,
+    shards: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setenv(name, "worker-0")
+    assert code_of("--shards", shards, "--root", tmp_path / "tune") == 2
+    assert "KERASTUNER_ORACLE_PORT must be set" in capsys.readouterr().err
+    assert not (tmp_path / "tune").exists()
