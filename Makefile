@@ -12,6 +12,7 @@ SCAN ?=
 VERSION ?=
 SUBJECTS ?= 250
 MIX ?=
+NAME ?=
 PRESET ?=
 TEST ?=
 ARGS ?=
@@ -33,7 +34,7 @@ CLI := .venv/bin/mri-contrast
 endif
 
 .PHONY: help setup demo phantom shards verify describe train predict evaluate explain experiments \
-  tune k8s publish promote rollback versions release-model serve identify bench peers profile test \
+  tune dashboard k8s publish promote rollback versions release-model serve identify bench peers profile test \
   lint clean
 
 help: ## List the commands
@@ -84,6 +85,9 @@ predict: $(READY) ## Identify SCAN= in process: by RUN=, the newest run or the r
 
 tune: $(READY) ## Search depth, widths, dropout and learning rate on SHARDS=
 	$(PYTHON) -m tuner.search --shards "$(SHARDS)" $(ARGS)
+
+dashboard: $(READY) ## Show search NAME= (or the newest) while it runs: its page and TensorBoard, on loopback
+	@$(PYTHON) -m tuner.dashboard $(if $(NAME),--name "$(NAME)") $(ARGS)
 
 k8s: ## Render the manifests (needs kubectl 1.30 or later)
 	@command -v kubectl >/dev/null || { echo "error: kubectl is not installed; python3.11 .ci/install-kubectl build/tools unpacks one" >&2; exit 2; }
