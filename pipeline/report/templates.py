@@ -10,8 +10,8 @@ _SHARED = Path(__file__).parent
 def environment(*folders: Path) -> jinja2.Environment:
     """Returns what renders the templates of some folders.
 
-    They can include `page.css`, the style of every page. Values are escaped; a name that
-    is not given is an error.
+    They can include `page.css`, the style of every page. Values are escaped; a name
+    that is not given is an error.
     """
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, _SHARED]),

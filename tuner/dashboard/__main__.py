@@ -10,6 +10,7 @@ import logging
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -45,7 +46,9 @@ class DashboardConfig:
     def __post_init__(self) -> None:
         for name in ("port", "tensorboard_port"):
             if not 1 <= getattr(self, name) <= 65535:
-                raise ValueError(f"{name} must be in 1–65535, got {getattr(self, name)}")
+                raise ValueError(
+                    f"{name} must be in 1–65535, got {getattr(self, name)}"
+                )
         if self.port == self.tensorboard_port:
             raise ValueError(
                 f"port and tensorboard_port are both {self.port}; name two"
@@ -61,8 +64,8 @@ class DashboardConfig:
         if self.name is None:
             if not begun:
                 raise FileNotFoundError(
-                    f"no search in {self.root} has a trial yet; `make tune` starts one, "
-                    "--root names another folder"
+                    f"no search in {self.root} has a trial yet; `make tune` starts "
+                    "one, --root names another folder"
                 )
             return max(begun, key=changed)
         folder = self.root / self.name
@@ -123,10 +126,13 @@ def _tensorboard(search: Path, port: int) -> str:
         Its address.
     """
     # Here, not above: it takes seconds, finding no search should not.
-    from tensorboard import default, program
+    with warnings.catch_warnings():
+        # It says on every start that it needs the setuptools that is locked.
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        from tensorboard import default, program
 
-    # Its requests, at a level of their own below which ours are.
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    for chatty in ("tensorboard", "werkzeug"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     board = program.TensorBoard(default.get_plugins())
     # Its fast loader is a program of its own, which a kill would leave behind.
     board.configure(

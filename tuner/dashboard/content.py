@@ -23,16 +23,19 @@ def content(search: Path) -> dict[str, Any]:
     """Reads what is known of a search.
 
     Returns:
-        What JSON holds: `name`, `written` and `changed` in seconds since 1970, `planned`
-        trials or None, `fields` and `values` (of hyper-parameters), each a list over
-        the trials by name, `curves` of `[epoch, validation loss]`, and `importance`.
+        What JSON holds: `name`, `written` and `changed` in seconds since 1970,
+        `planned` trials or None, `fields` and `values` (of hyper-parameters), each a
+        list over the trials by name, `curves` of `[epoch, validation loss]`, and
+        `importance`.
 
     Raises:
         FileNotFoundError: There is no such folder.
         ValueError: A file is none of a trial.
     """
     if not search.is_dir():
-        raise FileNotFoundError(f"there is no search in {search}; `make tune` starts one")
+        raise FileNotFoundError(
+            f"there is no search in {search}; `make tune` starts one"
+        )
     trials = load_trials(search)
     names = sorted({name for trial in trials for name in trial.values})
     told = importance(trials)

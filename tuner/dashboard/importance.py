@@ -35,8 +35,8 @@ class Importance:
         explained: Share of the variance of the trials' ranks that the forest explains
             on trials it has not seen; None where there are too few trials.
         rows: Name, share that is lost when its values are shuffled among the trials,
-            and the standard deviation of that over folds; the largest first. Empty where
-            there are too few trials or the forest explains nothing.
+            and the standard deviation of that over folds; the largest first. Empty
+            where there are too few trials or the forest explains nothing.
         note: Why there are no rows, or empty.
     """
 
@@ -49,7 +49,7 @@ class Importance:
 def importance(trials: Sequence[Trial]) -> Importance:
     """Measures on held-out trials how a forest orders them with and without a column.
 
-    Ranks stand for the losses, or one trial that diverged would be all that is explained.
+    Ranks stand for the losses, or one that diverged would be all that is explained.
 
     Args:
         trials: Of one search; those that are not completed are left out.

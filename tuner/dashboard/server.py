@@ -1,5 +1,6 @@
 """Shows the page of a search on loopback, and nothing else."""
 
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ def serving(page: Path, port: int) -> Iterator[None]:
         OSError: The port is taken.
     """
     listener = listen(port, "--port")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     server = uvicorn.Server(
         uvicorn.Config(
             application(page),
