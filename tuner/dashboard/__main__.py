@@ -96,7 +96,8 @@ def show(config: DashboardConfig) -> int:
     search = config.search()
     seen = changed(search)
     page = write_page(search)
-    stop, received = threading.Event(), []
+    stop = threading.Event()
+    received: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
         received.append(number)

@@ -1,7 +1,7 @@
 """Writes the page of a search.
 
-1000 trials of up to 12 epochs make a file of 0.33 MB, written in 0.4 s; where a trial has
-ended since, the importance takes 2 s more.
+1000 trials of up to 12 epochs make a file of 0.33 MB, written in 0.4 s; where a trial
+has ended since, the importance takes 2 s more.
 """
 
 from pathlib import Path

@@ -23,7 +23,7 @@ def one_trial(index: int, generator: random.Random) -> Trial:
         "learning_rate": 10 ** generator.uniform(-4, -2),
         **{f"width_{layer}": generator.choice([32, 64]) for layer in range(dense)},
     }
-    score = 0.2 + abs(math.log10(values["learning_rate"]) + 3)
+    score = 0.2 + (math.log10(values["learning_rate"]) + 4) / 2
     name = f"trial-{index:04d}"
     shared = {"name": name, "values": values, "worker": "worker-0", "epochs": 4}
     started = 1.8e9 + 100 * index

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tuner.dashboard import write_page
+from tuner.dashboard.server import serving
 from tuner.trials import Trial, load_trials
 
 MakeSearch = Callable[[Path, int], Path]
@@ -59,7 +63,12 @@ def driver() -> Iterator[Chrome]:
 
 @pytest.fixture(scope="module")
 def search(make_search: MakeSearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_search(tmp_path_factory.mktemp("tune") / "made-up", 30)
+    folder = make_search(tmp_path_factory.mktemp("tune") / "made-up", 30)
+    # Of a search that changed long ago, a page does not load itself again in a test.
+    long_ago = time.time() - 7200
+    for path in folder.glob("trial-*/*"):
+        os.utime(path, (long_ago, long_ago))
+    return folder
 
 
 @pytest.fixture
@@ -263,7 +272,7 @@ def test_text_and_marks_have_contrast(page: Chrome, scheme: str):
         assert page.execute_script(RATIO, element, kind) >= 3, selector
 
 
-def test_on_a_phone_only_table_and_axes_scroll_sideways(page: Chrome):
+def test_on_a_phone_only_table_and_axes_scroll_sideways(page: Chrome, search: Path):
     show(page, width=390)
     page.refresh()
     root = "document.documentElement"
@@ -271,10 +280,45 @@ def test_on_a_phone_only_table_and_axes_scroll_sideways(page: Chrome):
     button = page.find_element(By.ID, "sort-score")
     assert button.size["height"] >= 24
     button.click()
-    assert listed(page)[0] != ""
+    worst = max(completed(search), key=lambda trial: trial.score or 0)
+    assert listed(page)[0] == worst.name
 
 
 def test_a_search_without_trials_says_so(driver: Chrome, tmp_path: Path):
     driver.get(write_page(tmp_path).as_uri())
     assert text_of(driver, "status") == "No trial yet"
     assert driver.get_log("browser") == []
+
+
+def test_an_open_file_follows_the_search(
+    driver: Chrome, make_search: MakeSearch, tmp_path: Path
+):
+    path = write_page(make_search(tmp_path, 5))
+    driver.get(path.as_uri())
+    driver.find_element(By.ID, "sort-name").click()
+    assert len(listed(driver)) == 5
+    write_page(make_search(tmp_path, 6))
+    driver.execute_script("refresh()")
+    WebDriverWait(driver, 30).until(lambda page: len(listed(page)) == 6)
+    assert listed(driver) == [trial.name for trial in load_trials(tmp_path)]
+    assert driver.get_log("browser") == []
+
+
+def test_a_served_page_follows_the_search_and_says_when_it_cannot(
+    driver: Chrome, make_search: MakeSearch, tmp_path: Path
+):
+    path = write_page(make_search(tmp_path, 5))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with serving(path, port):
+        driver.get(f"http://127.0.0.1:{port}/")
+        driver.find_element(By.ID, "sort-name").click()
+        write_page(make_search(tmp_path, 6))
+        driver.execute_script("return refresh()")
+        assert listed(driver) == [trial.name for trial in load_trials(tmp_path)]
+        assert driver.get_log("browser") == []
+    driver.execute_script("return refresh()")
+    assert driver.find_element(By.ID, "lost").is_displayed()
+    assert len(listed(driver)) == 6
+    driver.get("about:blank")
+    driver.get_log("browser")  # of the refused connection, which the next test has not
