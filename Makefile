@@ -10,7 +10,6 @@ RUN ?= runs/train/default
 SERVER ?= 127.0.0.1:8500
 SCAN ?=
 VERSION ?=
-NAME ?= default
 SUBJECTS ?= 250
 MIX ?=
 PRESET ?=
@@ -34,8 +33,8 @@ CLI := .venv/bin/mri-contrast
 endif
 
 .PHONY: help setup demo phantom shards verify describe train predict evaluate explain experiments \
-  tune winner publish-winner k8s publish promote rollback versions image release-model serve \
-  identify bench peers profile test lint clean
+  tune dashboard winner publish-winner k8s publish promote rollback versions image release-model \
+  serve identify bench peers profile test lint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,10 +91,13 @@ tune: $(READY) ## Search networks and training on SHARDS=: TRIALS=, by WORKERS= 
 	$(PYTHON) -m tuner.search $(if $(NAME),--name "$(NAME)") --shards "$(SHARDS)" $(if $(TRIALS),--trials $(TRIALS)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 winner: $(READY) ## Train the winner of search NAME= anew and compare it: default, stable
-	$(PYTHON) -m tuner.retrain --name "$(NAME)" $(ARGS)
+	$(PYTHON) -m tuner.retrain $(if $(NAME),--name "$(NAME)") $(ARGS)
 
 publish-winner: $(READY) ## From winner.json of NAME= to a published version and its image
-	$(PYTHON) -m tuner.publish --name "$(NAME)" $(ARGS)
+	$(PYTHON) -m tuner.publish $(if $(NAME),--name "$(NAME)") $(ARGS)
+
+dashboard: $(READY) ## Show search NAME= (or the newest) while it runs: its page and TensorBoard, on loopback
+	@$(PYTHON) -m tuner.dashboard $(if $(NAME),--name "$(NAME)") $(ARGS)
 
 k8s: ## Render the manifests (needs kubectl 1.30 or later)
 	@command -v kubectl >/dev/null || { echo "error: kubectl is not installed; python3.11 .ci/install-kubectl build/tools unpacks one" >&2; exit 2; }

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 from PIL import Image
 
 from mri_contrast.verdict import UNSURE
@@ -13,6 +12,7 @@ from pipeline.files import replacing
 from pipeline.report import figures
 from pipeline.report.gallery import Exhibit
 from pipeline.report.pixels import png_uri, side_by_side
+from pipeline.report.templates import environment
 
 TEMPLATE: Final = "report.html.j2"
 
@@ -55,20 +55,14 @@ def render(
     day: datetime.date,
 ) -> str:
     """Returns the page; the same from the same."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    templates = environment()
+    templates.filters |= {
         "share": _share,
         "ends": _ends,
         "figure": _figure,
         "between": _between,
     }
-    return environment.get_template(TEMPLATE).render(
+    return templates.get_template(TEMPLATE).render(
         result=result,
         classes=result["model"]["classes"],
         unsure=UNSURE,
