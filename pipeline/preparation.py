@@ -5,6 +5,7 @@ import json
 import logging
 from typing import Any, Final
 
+import keras
 import tensorflow as tf
 
 from pipeline.checkpoints import Checkpoint, Position, restore
@@ -93,6 +94,35 @@ def prepare(
         step: What each device does in a step.
         steps: In an epoch.
     """
+    model, optimizer = _network(config, devices, steps)
+    position = Position()
+    if checkpoint is not None:
+        restore(checkpoint, [*model.variables, *optimizer.variables])
+        position = checkpoint.position
+        _log.info("going on at epoch %d, step %d", position.epoch, position.step)
+    done = (position.epoch - 1) * steps + position.step
+    return Loop(
+        run=config.run,
+        devices=devices,
+        model=model,
+        optimizer=optimizer,
+        train_step=compile_train_step(model, optimizer, devices, step),
+        validation_step=compile_validation_step(model, devices),
+        batches=devices.iterate(_training_input(config, devices, step.slices, done)),
+        validation=_validation_input(config, devices, step.slices),
+        steps=steps,
+        slices=config.batch_size,
+        position=position,
+        identity=identity,
+        stop=stop,
+        checkpoint_seconds=config.checkpoint_seconds,
+    )
+
+
+def _network(
+    config: TrainConfig, devices: Devices, steps: int
+) -> tuple[keras.Model, keras.optimizers.Optimizer]:
+    """The network and its optimizer, with weights on every device."""
     with devices.strategy.scope():
         model = build(config.hyper, seed=config.seed, precision=devices.precision)
         optimizer = build_optimizer(
@@ -103,45 +133,36 @@ def prepare(
             weight_decay=config.weight_decay,
             precision=devices.precision,
         )
-    position = Position()
-    if checkpoint is not None:
-        restore(checkpoint, [*model.variables, *optimizer.variables])
-        position = checkpoint.position
-        _log.info("going on at epoch %d, step %d", position.epoch, position.step)
+    return model, optimizer
+
+
+def _training_input(
+    config: TrainConfig, devices: Devices, slices: int, done: int
+) -> list[tf.data.Dataset]:
+    """Training batches of each device of this host, after so many steps."""
     # Epochs of the training may be longer or shorter than a pass over the slices.
-    whole = steps_per_epoch(load_manifest(config.shards), step.slices, devices.replicas)
-    done = (position.epoch - 1) * steps + position.step
-    validated = VALIDATION_BATCH if config.validation_steps is None else step.slices
-    return Loop(
-        run=config.run,
-        devices=devices,
-        model=model,
-        optimizer=optimizer,
-        train_step=compile_train_step(model, optimizer, devices, step),
-        validation_step=compile_validation_step(model, devices),
-        batches=devices.iterate(
-            [
-                training_batches(
-                    config.shards,
-                    batch_size=step.slices,
-                    seed=config.seed,
-                    first_epoch=done // whole,
-                    first_step=done % whole,
-                    share=part,
-                )
-                for part in devices.shares()
-            ]
-        ),
-        validation=[
-            validation_batches(config.shards, batch_size=validated, share=part).take(
-                config.validation_steps or tf.data.INFINITE_CARDINALITY
-            )
-            for part in devices.shares()
-        ],
-        steps=steps,
-        slices=config.batch_size,
-        position=position,
-        identity=identity,
-        stop=stop,
-        checkpoint_seconds=config.checkpoint_seconds,
-    )
+    whole = steps_per_epoch(load_manifest(config.shards), slices, devices.replicas)
+    return [
+        training_batches(
+            config.shards,
+            batch_size=slices,
+            seed=config.seed,
+            first_epoch=done // whole,
+            first_step=done % whole,
+            share=part,
+        )
+        for part in devices.shares()
+    ]
+
+
+def _validation_input(
+    config: TrainConfig, devices: Devices, slices: int
+) -> list[tf.data.Dataset]:
+    """Validation batches of each device of this host."""
+    size = VALIDATION_BATCH if config.validation_steps is None else slices
+    return [
+        validation_batches(config.shards, batch_size=size, share=part).take(
+            config.validation_steps or tf.data.INFINITE_CARDINALITY
+        )
+        for part in devices.shares()
+    ]

@@ -30,7 +30,7 @@ from pipeline.dataset import (
 )
 from pipeline.devices import explained_loss_of_hosts, open_devices
 from pipeline.loop import Interrupted, Loop
-from pipeline.manifest import load_manifest
+from pipeline.manifest import Manifest, load_manifest
 from pipeline.model import build
 from pipeline.preparation import (
     VALIDATION_BATCH,
@@ -87,17 +87,8 @@ def train(
         held.enter_context(explained_loss_of_hosts(devices))
         check_hosts(devices, identity, checkpoint)
         loop = prepare(config, devices, identity, checkpoint, stop, step, steps)
-        if devices.chief and checkpoint is None:
-            settings = {
-                **dataclasses.asdict(config),
-                "command": provenance.command_line(),
-                "data": provenance.about_data(manifest),
-            }
-            runs.begin(config.run, settings, manifest.sha256, loop.model)
-        elif devices.chief:
-            runs.keep_epochs(config.run, loop.position.epoch - 1)
         if devices.chief:
-            provenance.note_machine(config.run)
+            _begin(config, manifest, loop, anew=checkpoint is None)
         try:
             _learn(config, loop, callbacks)
         except Interrupted:
@@ -110,6 +101,20 @@ def train(
     _log.info("done: %s; next: make evaluate RUN=%s", config.run, config.run)
     # Told to stop while it finished: what called this must not go on either.
     return INTERRUPTED if stop.requested else 0
+
+
+def _begin(config: TrainConfig, manifest: Manifest, loop: Loop, *, anew: bool) -> None:
+    """Notes in the run what it is made with, or takes it back to where it goes on."""
+    if anew:
+        settings = {
+            **dataclasses.asdict(config),
+            "command": provenance.command_line(),
+            "data": provenance.about_data(manifest),
+        }
+        runs.begin(config.run, settings, manifest.sha256, loop.model)
+    else:
+        runs.keep_epochs(config.run, loop.position.epoch - 1)
+    provenance.note_machine(config.run)
 
 
 def _learn(
