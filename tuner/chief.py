@@ -19,6 +19,9 @@ from tuner.remote import IDLE_SECONDS
 from tuner.roles import ORACLE_IP, ORACLE_PORT
 
 _LOOK_SECONDS: Final = 0.5
+_LAST_WORD_SECONDS: Final = 10.0
+"""That a chief which was killed after the last trial waits for workers that have not
+heard of the end."""
 
 _OPTIONS: Final = (
     # Or a second chief could listen at the same port, and get some of the calls.
@@ -73,6 +76,8 @@ def _wait(
 ) -> None:
     """Returns when all workers were told that nothing is left."""
     last = time.monotonic()
+    if ended := oracle.ended:
+        wait_seconds = min(wait_seconds, _LAST_WORD_SECONDS)
     while not (
         servicer.stop_triggered and not oracle.tuner_ids and not oracle.ongoing_trials
     ):
@@ -91,6 +96,8 @@ def _wait(
         if oracle.tuner_ids:
             last = time.monotonic()
         elif time.monotonic() - last > wait_seconds and not servicer.stop_triggered:
+            if ended:
+                return
             raise TimeoutError(
                 f"no worker was heard of for {wait_seconds:g} s; start workers, and "
                 "the chief again: the search goes on"

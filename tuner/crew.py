@@ -18,10 +18,8 @@ from types import FrameType
 from typing import Final
 
 from pipeline.command import DONE, INTERRUPTED, WRONG_USE
+from pipeline.processes import ENDS_WITH_INPUT
 from tuner.roles import CHIEF, ORACLE_IP, ORACLE_PORT, TUNER_ID
-
-ENDS_WITH_INPUT: Final = "MRI_ENDS_WITH_INPUT"
-"""Variable that makes a chief or worker end with the process that started it."""
 
 RESTARTS: Final = 5
 """Of a chief or a worker that dies: whatever kills it that often will do so again."""

@@ -40,6 +40,7 @@ class Lasting(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has no ty
         most_seconds: After which no trial begins, over all starts; None for no end.
         reason: Why the search ends before its time; empty while it does not.
         broken: What made a call fail, so that nothing further can be trusted.
+        told: Budgets of which a worker was told that nothing is left to do.
     """
 
     single: bool = True
@@ -47,6 +48,10 @@ class Lasting(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has no ty
     most_seconds: float | None = None
     reason: str = ""
     broken: BaseException | None = None
+    told: list[float | None] | None = None
+
+    trials: dict[str, Any]  # theirs
+    _retry_queue: list[str]
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(
@@ -70,6 +75,11 @@ class Lasting(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has no ty
         return self._spent + time.monotonic() - self._began
 
     @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do: an earlier start may have told so."""
+        return self.told == self._asked
+
+    @property
     def rejected(self) -> int:
         """Number of trials that were over budget."""
         return sum(trial.metrics.exists(REJECTED) for trial in self.trials.values())
@@ -91,6 +101,7 @@ class Lasting(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has no ty
             self.tuner_ids.add(tuner_id)
         elif trial.status == "STOPPED":
             self._heard.pop(tuner_id, None)
+            self._note_end()
         return trial
 
     def update_trial(
@@ -108,6 +119,7 @@ class Lasting(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has no ty
         if trial.trial_id in self.end_order:
             self._forget(trial.trial_id)
             return
+        without_unused(trial)
         self._careful(lambda: super(Lasting, self).end_trial(trial))
         if trial.trial_id in self.end_order and trial.trial_id in self._retry_queue:
             self._retry_queue.remove(trial.trial_id)  # of a worker that seemed lost
@@ -121,7 +133,7 @@ class Lasting(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has no ty
                 self._heard[tuner_id] = time.monotonic()
         return super().get_trial(trial_id)
 
-    @keras_tuner.synchronized  # type: ignore[untyped-decorator]
+    @keras_tuner.synchronized
     def release_lost(self, seconds: float) -> list[str]:
         """Gives the trials of workers back that were not heard of for so long.
 
@@ -153,12 +165,13 @@ class Lasting(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has no ty
 
     def get_state(self) -> dict[str, Any]:
         """Returns what is saved."""
-        return {**super().get_state(), "seconds": self.seconds}
+        return {**super().get_state(), "seconds": self.seconds, "told": self.told}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes what was saved."""
         super().set_state(state)
         self._spent = state.get("seconds", 0.0)
+        self.told = state.get("told")
         self._began = time.monotonic()
         self._held = dict(self.ongoing_trials)
 
@@ -209,6 +222,16 @@ class Lasting(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has no ty
             self.reason = f"{MOST_FAILED} trials in a row failed"
         elif in_a_row["rejected"] >= MOST_REJECTED:
             self.reason = f"{MOST_REJECTED} trials in a row were over budget"
+
+    @property
+    def _asked(self) -> list[float | None]:
+        return [self.wanted, self.most_seconds]
+
+    def _note_end(self) -> None:
+        """Saves that nothing is left: workers that heard of it do not ask again."""
+        if not self.reason and not self.ended:
+            self.told = self._asked
+            self._careful(self.save)
 
     def _forget(self, trial_id: str) -> None:
         for tuner_id, trial in list(self.ongoing_trials.items()):
@@ -270,6 +293,15 @@ class Bayesian(Lasting, keras_tuner.oracles.BayesianOptimizationOracle):  # type
 
 class Random(Lasting, keras_tuner.oracles.RandomSearchOracle):  # type: ignore[misc]
     """Random search."""
+
+
+def without_unused(trial: Any) -> None:
+    """Drops values that mean nothing at a trial's point of the space.
+
+    KerasTuner's messages bring the defaults of all layers, those too that a network of
+    fewer has not.
+    """
+    trial.hyperparameters.ensure_active_values()
 
 
 def initial_points(trials: int) -> int:

@@ -13,6 +13,7 @@ import keras_tuner
 from keras_tuner.src import protos
 from keras_tuner.src.distribute import oracle_client
 
+from tuner.oracles import without_unused
 from tuner.roles import ORACLE_IP, ORACLE_PORT
 
 IDLE_SECONDS: Final = 1.0
@@ -51,6 +52,7 @@ class RemoteOracle(oracle_client.OracleClient):  # type: ignore[misc]
     def create_trial(self, tuner_id: str) -> Any:
         """Asks for a trial; waits a moment where there is none yet."""
         trial = super().create_trial(tuner_id)
+        without_unused(trial)
         if trial.status == "IDLE":
             time.sleep(IDLE_SECONDS)
         return trial

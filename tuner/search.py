@@ -16,7 +16,6 @@ trials that were running are trained again, from their last checkpoints.
 
 import contextlib
 import logging
-import os
 import pickle
 import signal
 import sys
@@ -31,12 +30,12 @@ import tensorflow as tf
 from pipeline.command import INTERRUPTED, run_command
 from pipeline.files import locked
 from pipeline.manifest import Manifest, load_manifest
-from pipeline.processes import end_with_parent, run_apart
+from pipeline.processes import run_apart
 from pipeline.settings import TrainConfig
 from pipeline.share import steps_per_epoch
 from tuner import hparams, job
 from tuner.budget import parameters_of, smallest
-from tuner.crew import ENDS_WITH_INPUT, run_crew
+from tuner.crew import run_crew
 from tuner.roles import Role, role
 from tuner.settings import (
     ENDED,
@@ -106,8 +105,8 @@ def _lead(config: SearchConfig, manifest: Manifest, mine: Role) -> int:
     note_end(config)
     tuner.show()
     _log.info(
-        "done: %s; next: the command in it trains the winner from scratch",
-        config.folder / "winner.json",
+        "done: %s; next: make winner NAME=%s",
+        *(config.folder / "winner.json", config.name),
     )
     return 0
 
@@ -170,8 +169,6 @@ def _interrupts() -> Iterator[None]:
 
 def start(config: SearchConfig) -> int:
     """Searches in this process, or by a chief and workers that it starts."""
-    if os.environ.get(ENDS_WITH_INPUT):
-        end_with_parent()
     if config.workers and role().kind == "single":
         return run_crew(config.workers, sys.argv[1:])
     return search(config)

@@ -73,6 +73,8 @@ def make_oracle(config: SearchConfig, *, single: bool) -> Lasting:
 class Tuner(base_tuner.BaseTuner):  # type: ignore[misc]  # KerasTuner has no types
     """A search, or a worker of one."""
 
+    oracle: Lasting | RemoteOracle
+
     def __init__(self, config: SearchConfig, manifest: Manifest, role: Role) -> None:
         self._config, self._manifest, self._role = config, manifest, role
         self._proposing = make_oracle(config, single=role.kind == "single")

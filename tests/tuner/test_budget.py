@@ -13,7 +13,7 @@ from tuner.space import SPACE, configure, narrow, space
 STUDY = ("study-base", "study-two", "study-submitted", "study-more")
 
 
-@pytest.mark.parametrize("name", ["default", "release", *STUDY])
+@pytest.mark.parametrize("name", ["default", *STUDY])
 def test_parameters_are_counted_as_keras_counts_them(name: str):
     hyper = preset(name).hyper
     assert parameters_of(hyper) == build(hyper).count_params()

@@ -79,7 +79,7 @@ def serving(
         thread.join()
 
 
-def finish(mine: RemoteOracle, trial: object) -> None:
+def finish(mine: RemoteOracle | Lasting, trial: object) -> None:
     mine.update_trial(trial.trial_id, {OBJECTIVE: 0.5})  # type: ignore[attr-defined]
     trial.status = "COMPLETED"  # type: ignore[attr-defined]
     mine.end_trial(trial)
@@ -97,14 +97,36 @@ def test_the_chief_ends_when_its_workers_have_heard_that_all_is_done(tmp_path: P
         assert not thread.is_alive()
 
 
+def test_a_chief_that_is_killed_after_the_last_trial_ends_without_its_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tuner.chief._LAST_WORD_SECONDS", 0.1)
+    oracle = oracle_in(tmp_path)
+    while (trial := oracle.create_trial("worker-0")).status != "STOPPED":
+        finish(oracle, trial)
+    again = oracle_in(tmp_path)
+    chief.serve(again, 600, lambda: None)
+    assert len(again.end_order) == 2
+    # Where more is asked for, there is something left, and it waits for workers.
+    more = oracle_in(tmp_path)
+    more.wanted = 3
+    with pytest.raises(TimeoutError):
+        chief.serve(more, 0.1, lambda: None)
+
+
 def test_a_trial_means_the_same_to_worker_and_chief(tmp_path: Path):
     oracle = oracle_in(tmp_path)
     with serving(oracle):
-        trial = worker().create_trial("worker-0")
+        mine = worker()
+        trial = mine.create_trial("worker-0")
         known = len(trial.hyperparameters.space)
         there = configure(trial.hyperparameters, TrainConfig())
         assert len(trial.hyperparameters.space) == known
+        finish(mine, trial)
     kept = oracle.trials[trial.trial_id]
+    # No layer is told of that the network has not.
+    assert len(there.hyper.filters) == 3
+    assert "filters_3" not in kept.hyperparameters.values
     assert kept.hyperparameters.values == trial.hyperparameters.values
     assert configure(kept.hyperparameters, TrainConfig()) == there
 
