@@ -193,7 +193,7 @@ def test_a_rejection_arrives_at_the_chief(tmp_path: Path):
 
 
 def test_a_worker_that_is_gone_does_not_keep_the_chief(tmp_path: Path):
-    with serving(oracle_in(tmp_path), seconds=0.5) as thread:
+    with serving(oracle_in(tmp_path), seconds=2) as thread:
         worker().create_trial("worker-0")  # and is never heard of again
         mine, taken = worker(), []
         while (trial := mine.create_trial("worker-1")).status != "STOPPED":

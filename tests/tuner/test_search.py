@@ -17,14 +17,20 @@ from tuner.search import SearchConfig, search
 from tuner.trials import learning_curve, load_trials
 
 
+SMALL = ("blocks=2,3", "filters=16,32", "dense_layers=0,1", "width=32")
+"""Networks that are trained in a moment."""
+
+
 @pytest.fixture(scope="module")
 def config(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> SearchConfig:
     return SearchConfig(
         name="tiny",
         shards=shards,
         root=tmp_path_factory.mktemp("tune"),
+        narrow=SMALL,
         trials=2,
-        epochs=3,
+        epochs=2,
+        factor=2,
         batch_size=20,
         seed=5,
     )
@@ -34,7 +40,8 @@ def config(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> SearchConf
 def interrupted(config: SearchConfig) -> int:
     """The exit code of a search that gets Ctrl+C as its first trial begins."""
     words = ["--name", config.name, "--shards", config.shards, "--root", config.root]
-    words += ["--trials", "1", "--epochs", "3", "--batch-size", "20", "--seed", "5"]
+    words += ["--trials", "1", "--epochs", "2", "--factor", "2", "--batch-size", "20"]
+    words += ["--seed", "5", "--narrow", *SMALL]
     with subprocess.Popen(
         [sys.executable, "-m", "tuner.search", *map(str, words)],
         stdout=subprocess.DEVNULL,
@@ -209,7 +216,7 @@ def test_trials_that_cannot_be_trained_end_with_code_2_and_their_reason(
         run.mkdir(parents=True)
         (run / "model.keras").touch()
     words = ("--shards", shards, "--root", tmp_path, "--batch-size", 20)
-    assert code_of(*words) == 2
+    assert code_of(*words, "--narrow", *SMALL) == 2
     told = capsys.readouterr().err
     assert "3 trials in a row failed, the last with" in told
     assert "holds a network and no checkpoint" in told
@@ -235,7 +242,7 @@ def test_a_budget_that_no_network_meets_is_refused_before_any_trial(
     capsys: pytest.CaptureFixture[str],
 ):
     words = ("--shards", shards, "--root", tmp_path, "--batch-size", 20)
-    assert code_of(*words, option, value) == 2
+    assert code_of(*words, option, value, "--narrow", *SMALL) == 2
     assert told in capsys.readouterr().err
     assert not list(tmp_path.rglob("trial-*"))
 
