@@ -16,7 +16,6 @@ from pipeline.runs import load_run
 from tuner.search import SearchConfig, search
 from tuner.trials import learning_curve, load_trials
 
-
 SMALL = ("blocks=2,3", "filters=16,32", "dense_layers=0,1", "width=32")
 """Networks that are trained in a moment."""
 
@@ -304,6 +303,16 @@ def test_a_search_in_another_space_is_refused_and_nothing_lost(
     with pytest.raises(ValueError, match="holds a search with another space"):
         search(dataclasses.replace(config, narrow=("kernel=3",)))
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+
+
+def test_a_worker_that_comes_after_the_end_ends_as_well(
+    finished: Path, config: SearchConfig, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker-7")
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "1")  # nobody listens
+    assert search(config) == 0
+    assert len(load_trials(finished)) == 2
 
 
 def test_a_second_search_in_a_folder_is_refused(finished: Path, config: SearchConfig):
