@@ -1,4 +1,4 @@
-"""The released kind of network, exported: it must say the same however a slice lies."""
+"""A symmetric network, exported: it must say the same however a slice lies."""
 
 from pathlib import Path
 
