@@ -59,7 +59,8 @@ class Composition:
 
 
 YOUNG: Final = 0.3
-"""Share of subjects whose sulci are closed: fluid is in ventricles and thin lines."""
+"""Share of subjects whose sulci are closed: half of them show thin lines of fluid, in
+the others it is in the ventricles alone."""
 
 
 def sample_composition(rng: np.random.Generator) -> Composition:
@@ -92,7 +93,7 @@ def sample_composition(rng: np.random.Generator) -> Composition:
         drawn,
         atrophy=float(rng.uniform(-2.0, -0.5)),
         folding=drawn.folding / 3,
-        sulci=drawn.sulci / 2,
+        sulci=drawn.sulci / float(rng.choice([2, 6])),
         fluid_mm=0.0,
     )
 

@@ -14,6 +14,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from pipeline.contrasts import CLASSES
+from pipeline.model import build
+from pipeline.presets import preset
 from pipeline.runs import Calibration, Run, load_run, write_json
 from serving import export, registry
 from serving.server.embedded import EmbeddedServer
@@ -85,6 +87,14 @@ def headless_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The same network without the heads of plane and gadolinium."""
     folder = tmp_path_factory.mktemp("runs") / "headless"
     return load_run(save_run(folder, small_network(heads=False)))
+
+
+@pytest.fixture(scope="session")
+def symmetric_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A network that does not care how slices lie, with statistics of a few."""
+    network = build(preset("small").hyper)
+    network(np.random.default_rng(0).random((8, 150, 150, 1), "f4"), training=True)
+    return load_run(save_run(tmp_path_factory.mktemp("runs") / "symmetric", network))
 
 
 @pytest.fixture(scope="session")

@@ -97,8 +97,11 @@ def test_the_result_is_finite_and_counts_everything(
     }
     for row in result["rows"]:
         assert set(row) == {"id", "value", "reach", "ok", "detail"}
-    low, high = result["slices"]["accuracy_interval"]
-    assert 0 <= low <= result["slices"]["accuracy"] <= high <= 1
+    # The split holds one person, who tells nothing about how people differ.
+    assert result["slices"]["subjects"] == 1
+    assert result["slices"]["accuracy_interval"] is None
+    low, high = result["real"]["by_class"]["T1"]["exact"]
+    assert 0 <= low <= result["real"]["by_class"]["T1"]["share"] <= high <= 1
 
 
 def test_the_same_model_and_data_give_the_same_file(
