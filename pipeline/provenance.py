@@ -73,8 +73,6 @@ def made_with(run: Path) -> dict[str, Any]:
     ]
     timed = seconds and None not in seconds
     data = config.pop("data", None)
-    if "preset" in config:
-        config["preset"] = Path(config["preset"]).name
     if "preset" in config:  # it may be a file
         config["preset"] = Path(config["preset"]).name
     apart = ("classes", "manifest_sha256", "hyper", "command", "shards", "run")

@@ -174,13 +174,11 @@ class SymmetricNormalization(keras.layers.BatchNormalization):  # type: ignore[m
 
     def _joined(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and variance of each feature over batch, places and orientations."""
-        means, variances = tf.nn.moments(features, [0, 1, 2])
-        squares = variances + tf.square(means)
-        mean, square = (
-            tf.reduce_mean(tf.reshape(each, (ORDER, -1)), 0)
-            for each in (means, squares)
+        means, variances = (
+            tf.reshape(each, (ORDER, -1)) for each in tf.nn.moments(features, [0, 1, 2])
         )
-        return mean, square - tf.square(mean)
+        mean = tf.reduce_mean(means, 0)
+        return mean, tf.reduce_mean(variances + tf.square(means - mean), 0)
 
 
 @keras.saving.register_keras_serializable("mri_contrast")

@@ -7,6 +7,7 @@ from typing import Final
 from pipeline.contrasts import CLASSES
 from pipeline.labelled import PLANES
 from pipeline.model import HEAD_WIDTH, HyperParameters
+from pipeline.symmetry import ORDER
 from tuner.space import FAMILIES, Space
 
 MOST_REJECTED: Final = 100
@@ -48,14 +49,17 @@ class Budget:
 
 def parameters_of(hyper: HyperParameters) -> int:
     """Counts what `pipeline.model.build` would: nothing is built for it."""
+    shared = ORDER if hyper.symmetric else 1  # channels that one filter is turned into
     total, channels = 0, 1
     for index, filters in enumerate(hyper.filters):
         kernel = hyper.kernel if index else hyper.first_kernel
-        total += kernel**2 * channels * filters
+        total += kernel**2 * channels * filters // shared
         # Of a normalisation scale, offset, mean and variance; else a bias.
-        total += filters * (4 if hyper.normalise else 1)
+        total += filters // shared * (4 if hyper.normalise else 1)
         channels = filters
     features = channels * (hyper.side**2 if hyper.pooling == "flatten" else 1)
+    if hyper.symmetric:  # mean and maximum over the orientations
+        features = 2 * channels // ORDER
     if hyper.heads:
         said = len(PLANES) + 1  # and gadolinium
         total += (features + 1) * HEAD_WIDTH + (HEAD_WIDTH + 1) * said

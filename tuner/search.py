@@ -170,6 +170,7 @@ def _interrupts() -> Iterator[None]:
 def start(config: SearchConfig) -> int:
     """Searches in this process, or by a chief and workers that it starts."""
     if config.workers and role().kind == "single":
+        load_manifest(config.shards)  # else each of them would say that it is missing
         return run_crew(config.workers, sys.argv[1:])
     return search(config)
 

@@ -110,6 +110,13 @@ def test_statistics_are_those_of_all_orientations_laid_beside_each_other(slices)
     )
 
 
+def test_features_far_from_0_keep_their_deviation():
+    features = np.random.default_rng(2).normal(1000, 0.1, (8, 9, 9, ORDER * 2))
+    layer = SymmetricNormalization(momentum=0.0)
+    layer(features.astype(np.float32), training=True)
+    np.testing.assert_allclose(layer.moving_variance, [0.01, 0.01], rtol=0.1)
+
+
 def test_pooling_gives_mean_and_maximum_over_the_orientations():
     features = np.arange(2 * ORDER, dtype=np.float32).reshape(1, -1)
     pooled = SymmetricPooling()(features)

@@ -5,15 +5,13 @@ import keras_tuner
 import pytest
 
 from pipeline.model import HyperParameters, build
-from pipeline.presets import preset
+from pipeline.presets import PRESETS, preset
 from pipeline.settings import TrainConfig
 from tuner.budget import Budget, parameters_of, smallest
 from tuner.space import SPACE, configure, narrow, space
 
-STUDY = ("study-base", "study-two", "study-submitted", "study-more")
 
-
-@pytest.mark.parametrize("name", ["default", *STUDY])
+@pytest.mark.parametrize("name", PRESETS)
 def test_parameters_are_counted_as_keras_counts_them(name: str):
     hyper = preset(name).hyper
     assert parameters_of(hyper) == build(hyper).count_params()
