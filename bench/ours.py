@@ -21,8 +21,9 @@ from pipeline.dataset import (
     training_batches,
 )
 from pipeline.devices import open_devices
+from pipeline.hyper import HyperParameters
 from pipeline.manifest import load_manifest
-from pipeline.model import HyperParameters, build
+from pipeline.model import build
 from pipeline.records import RECORD_BYTES, parse
 from pipeline.step import (
     StepConfig,

@@ -16,7 +16,7 @@ from typing import Final
 
 from pipeline.augment import STILL, AugmentConfig
 from pipeline.found import ENDING, load_preset
-from pipeline.model import HyperParameters
+from pipeline.hyper import HyperParameters
 from pipeline.settings import TrainConfig
 
 NOISE: Final = 0.1

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pipeline.augment import AugmentConfig
 from pipeline.checkpoints import Checkpoint
 from pipeline.devices import Devices, Kind, Precision, Switch
+from pipeline.hyper import HyperParameters
 from pipeline.manifest import Manifest
-from pipeline.model import HyperParameters
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -39,8 +39,9 @@ from pipeline.duplicates import hashes_of, near, shared_scans
 from pipeline.evaluate import EvaluateConfig, evaluate
 from pipeline.experiments.__main__ import ExperimentsConfig
 from pipeline.experiments.compare import clustered_mcnemar
+from pipeline.hyper import HyperParameters
 from pipeline.manifest import Manifest
-from pipeline.model import HyperParameters, build
+from pipeline.model import build
 from pipeline.names import subject_of
 from pipeline.phantom import PhantomConfig, phantom_scans
 from pipeline.presets import AUGMENTATION, NOISY, PRESETS, WRITTEN_NOISE

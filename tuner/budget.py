@@ -5,8 +5,9 @@ import itertools
 from typing import Final
 
 from pipeline.contrasts import CLASSES
+from pipeline.hyper import HyperParameters
 from pipeline.labelled import PLANES
-from pipeline.model import HEAD_WIDTH, HyperParameters
+from pipeline.model import HEAD_WIDTH
 from pipeline.symmetry import ORDER
 from tuner.space import FAMILIES, Space
 

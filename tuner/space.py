@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import keras_tuner
 
 from pipeline.augment import STRENGTHS, AugmentConfig
-from pipeline.model import HyperParameters
+from pipeline.hyper import HyperParameters
 from pipeline.settings import TrainConfig
 
 Space: TypeAlias = Mapping[str, tuple[float, ...]]

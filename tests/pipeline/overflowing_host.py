@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from pipeline.augment import AugmentConfig
 from pipeline.devices import open_devices
-from pipeline.model import HyperParameters, build
+from pipeline.hyper import HyperParameters
+from pipeline.model import build
 from pipeline.step import (
     StepConfig,
     build_optimizer,

@@ -10,7 +10,7 @@ import tyro
 
 from pipeline.augment import AugmentConfig
 from pipeline.found import APART, load_preset, save_preset, settings_of
-from pipeline.model import HyperParameters
+from pipeline.hyper import HyperParameters
 from pipeline.presets import PRESETS, chosen, preset
 from pipeline.provenance import made_with
 from pipeline.train import TrainConfig

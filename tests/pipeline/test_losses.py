@@ -4,8 +4,9 @@ import scipy.special
 import tensorflow as tf
 from sklearn.metrics import log_loss
 
+from pipeline.hyper import HyperParameters
 from pipeline.losses import losses, truths_of
-from pipeline.model import HyperParameters, build
+from pipeline.model import build
 
 SMALL = (4, 4)
 

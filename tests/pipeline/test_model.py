@@ -6,7 +6,8 @@ import pytest
 
 from mri_contrast.slices import SIZE
 from pipeline.contrasts import CLASSES
-from pipeline.model import HyperParameters, build
+from pipeline.hyper import HyperParameters
+from pipeline.model import build
 
 
 def test_slices_become_logits_of_class_plane_and_gadolinium() -> None:

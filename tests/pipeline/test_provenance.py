@@ -11,9 +11,9 @@ from pathlib import Path
 import keras
 import pytest
 
+from pipeline.hyper import HyperParameters
 from pipeline.machine import machine
 from pipeline.manifest import Manifest
-from pipeline.model import HyperParameters
 from pipeline.provenance import MACHINES, command_line, made_with, note_machine
 from pipeline.train import TrainConfig, train
 

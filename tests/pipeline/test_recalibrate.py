@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.hyper import HyperParameters
 from pipeline.manifest import Manifest
-from pipeline.model import HyperParameters
 from pipeline.recalibrate import RecalibrateConfig, recalibrate
 from pipeline.runs import load_run
 from pipeline.train import TrainConfig, train

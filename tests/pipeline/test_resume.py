@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from pipeline import files
+from pipeline.hyper import HyperParameters
 from pipeline.manifest import Manifest
-from pipeline.model import HyperParameters, build
+from pipeline.model import build
 from pipeline.runs import load_run, weights_of
 from pipeline.train import TrainConfig, train
 

@@ -5,8 +5,9 @@ import pytest
 import scipy.special
 
 from pipeline.dataset import evaluation_batches
+from pipeline.hyper import HyperParameters
 from pipeline.manifest import Manifest
-from pipeline.model import HyperParameters, build
+from pipeline.model import build
 from pipeline.scoring import normalise, score
 
 

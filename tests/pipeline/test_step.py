@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from pipeline.augment import AugmentConfig
 from pipeline.devices import open_devices
-from pipeline.model import HyperParameters, build
+from pipeline.hyper import HyperParameters
+from pipeline.model import build
 from pipeline.step import (
     Batch,
     StepConfig,

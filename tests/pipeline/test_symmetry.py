@@ -9,7 +9,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline import augment
-from pipeline.model import HyperParameters, build
+from pipeline.hyper import HyperParameters
+from pipeline.model import build
 from pipeline.symmetry import (
     ORDER,
     SymmetricConvolution,
@@ -84,6 +85,28 @@ def test_a_network_says_the_same_of_a_slice_however_it_lies(slices, symmetry, tr
     for name in ("logits", "plane", "gadolinium"):
         np.testing.assert_allclose(upright[name], moved[name], atol=2e-5)
     assert np.ptp(np.asarray(upright["logits"])) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "sides"),
+    [(6, 2, (76, 38, 19)), (3, 1, (150, 75, 38)), (4, 3, (51, 26, 13))],
+)
+def test_sides_are_told_and_however_they_halve_nothing_is_left_out(
+    slices, kernel, stride, sides
+):
+    hyper = HyperParameters(
+        filters=(8, 8, 8),
+        symmetric=True,
+        first_kernel=kernel,
+        first_stride=stride,
+    )
+    model = build(hyper)
+    found = [model.get_layer(f"convolution_{n}").output.shape[1] for n in range(3)]
+    assert tuple(found) == sides
+    assert hyper.side == sides[-1]
+    np.testing.assert_allclose(
+        model(slices)["logits"], model(turned(slices, 5))["logits"], atol=2e-5
+    )
 
 
 def test_an_ordinary_network_does_not(slices):
@@ -164,7 +187,8 @@ def test_the_augmentations_quarter_turns_change_nothing(slices):
         ({"pooling": "flatten"}, "pooling"),
         ({"last_pools": 1}, "last_pools"),
         ({"kernel": 2}, "kernel must be odd"),
-        ({"first_kernel": 5}, "150 less first_kernel a multiple of first_stride"),
+        ({"first_kernel": 5}, "first_stride divide 150 where first_kernel is even"),
+        ({"first_kernel": 6, "first_stride": 4}, "first_stride divide 150"),
     ],
 )
 def test_a_network_that_could_not_be_symmetric_is_refused(changes, named):

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from pipeline.dataset import training_batches
 from pipeline.evaluate import EvaluateConfig, evaluate
+from pipeline.hyper import HyperParameters
 from pipeline.manifest import Manifest
-from pipeline.model import HyperParameters
 from pipeline.predict import PredictConfig, predict
 from pipeline.runs import load_run, newest_run
 from pipeline.train import TrainConfig, train

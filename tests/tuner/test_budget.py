@@ -4,7 +4,8 @@ import itertools
 import keras_tuner
 import pytest
 
-from pipeline.model import HyperParameters, build
+from pipeline.hyper import HyperParameters
+from pipeline.model import build
 from pipeline.presets import PRESETS, preset
 from pipeline.settings import TrainConfig
 from tuner.budget import Budget, parameters_of, smallest

@@ -5,7 +5,7 @@ import keras_tuner
 import pytest
 
 from pipeline.augment import STILL, AugmentConfig
-from pipeline.model import HyperParameters
+from pipeline.hyper import HyperParameters
 from pipeline.presets import preset
 from pipeline.train import TrainConfig
 from tuner.space import SPACE, Space, configure, narrow, scaled, space

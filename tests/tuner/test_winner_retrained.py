@@ -14,8 +14,8 @@ from PIL import Image
 from pipeline.contrasts import ACCEPTED
 from pipeline.evaluate import EvaluateConfig, evaluate
 from pipeline.found import settings_of
+from pipeline.hyper import HyperParameters
 from pipeline.manifest import load_manifest
-from pipeline.model import HyperParameters
 from pipeline.presets import preset
 from pipeline.train import TrainConfig
 from serving.registry import Registry

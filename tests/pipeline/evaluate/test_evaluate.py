@@ -15,8 +15,8 @@ from pipeline.dataset import evaluation_batches
 from pipeline.evaluate import EvaluateConfig, evaluate
 from pipeline.evaluate.answers import answer_slices, combine_scans
 from pipeline.explain import ExplainConfig, explain, middle_slices
+from pipeline.hyper import HyperParameters
 from pipeline.manifest import Manifest
-from pipeline.model import HyperParameters
 from pipeline.runs import load_run
 from pipeline.train import TrainConfig, train
 from serving.export import export, publish

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from pipeline.answering import of_run
 from pipeline.evaluate import heads
-from pipeline.model import HyperParameters, build
+from pipeline.hyper import HyperParameters
+from pipeline.model import build
 from pipeline.runs import Calibration, Run
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.experiments.job import Job, Reading, work
 from pipeline.experiments.measured import Measured, out_of_patience
+from pipeline.hyper import HyperParameters
 from pipeline.manifest import Manifest
-from pipeline.model import HyperParameters
 from pipeline.settings import TrainConfig
 
 Built = tuple[Path, Manifest]
