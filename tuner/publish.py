@@ -22,7 +22,8 @@ from serving.gate import GateRefusedError
 from serving.image import ImageConfig, build_image
 from serving.registry import Registry
 from tuner.comparing import NOISE
-from tuner.retrain import RESULT, RUNS
+from tuner.retrain import RESULT
+from tuner.sides import RUNS
 from tuner.winner import FILE, Winner
 
 PUBLISHED: Final = "published.json"

@@ -22,7 +22,8 @@ from serving.registry import Registry
 from tuner.comparing import markdown
 from tuner.judged import REAL, SLICES
 from tuner.publish import PublishConfig, publish_winner
-from tuner.retrain import RetrainConfig, retrain
+from tuner.retrain import retrain
+from tuner.sides import RetrainConfig
 from tuner.winner import FILE, Winner
 
 ROOT = Path(__file__).parents[2]
