@@ -6,6 +6,6 @@ import os
 # reaches us as exceptions, so only fatal failures may write here.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# TensorFlow turns oneDNN's kernels on by itself only on the newest CPUs; a training step
-# takes 0.6 of the time with them on any that has AVX2.
+# TensorFlow turns oneDNN's kernels on by itself only on the newest CPUs; with them a
+# training step takes 0.6 of the time on any that has AVX2.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
