@@ -1,11 +1,12 @@
 """TensorProto to numpy and back, with the fields that TensorFlow Serving fills."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
 
 Array = npt.NDArray[Any]
 
@@ -30,6 +31,16 @@ _RUNTIME_NAMES: Final = {tf.float32: "float", tf.float64: "double", tf.float16: 
 def runtime_name(dtype: tf.DType) -> str:
     """Returns a dtype's name as the runtime's errors spell it, such as `float`."""
     return str(_RUNTIME_NAMES.get(dtype, dtype.name))
+
+
+def type_name(array: Array) -> str:
+    """Returns the name of an array's DataType, such as `DT_FLOAT`."""
+    return str(types_pb2.DataType.Name(tf.as_dtype(array.dtype).as_datatype_enum))
+
+
+def shown_shape(shape: Sequence[int | None]) -> str:
+    """Returns a shape as the runtime's errors write it, such as `[?,3]`."""
+    return f"[{','.join('?' if side is None else str(side) for side in shape)}]"
 
 
 def dtype_of(proto: tensor_pb2.TensorProto) -> tf.DType:
