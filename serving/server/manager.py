@@ -39,6 +39,8 @@ class Models:
             retries: Of versions that do not load.
         """
         self._configs = {config.name: config for config in configs}
+        # As they were given: a label that stays may have changed what is followed.
+        self._given = self._configs
         self._loader = Loader(load, retries)
         self._changed = changed
         self._versions: dict[str, Mapping[int, Version]] = {}
@@ -73,6 +75,7 @@ class Models:
                 self._forget_failures(config)
                 self._load_wanted(config)
             self._configs = {config.name: self._safe(config) for config in configs}
+            self._given = {config.name: config for config in configs}
         self.update()
 
     def reload(self, configs: Sequence[ModelConfig], allow_unavailable: bool) -> None:
@@ -108,6 +111,7 @@ class Models:
             for config in configs:
                 self._forget_failures(config)
             self._configs = {config.name: config for config in configs}
+            self._given = self._configs
         self.update()
         failed = [each for each in new if not self.available(each.name)]
         if failed:
@@ -149,7 +153,7 @@ class Models:
 
     def _forget_failures(self, config: ModelConfig) -> None:
         """A model that is configured anew is tried anew."""
-        old = self._configs.get(config.name)
+        old = self._given.get(config.name)
         if old is None or (old.base_path, old.policy) != (
             config.base_path,
             config.policy,

@@ -1,5 +1,6 @@
 """TensorProto to numpy and back, with the fields that TensorFlow Serving fills."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -55,6 +56,11 @@ def dtype_of(proto: tensor_pb2.TensorProto) -> tf.DType:
         raise ValueError(str(error)) from None
 
 
+_MOST_BYTES: Final = 2**31
+"""No message is longer, so larger tensors are one value, repeated: a few bytes that
+would take all memory."""
+
+
 def to_array(proto: tensor_pb2.TensorProto) -> Array:
     """Reads a TensorProto, without a copy where it carries raw bytes.
 
@@ -67,6 +73,9 @@ def to_array(proto: tensor_pb2.TensorProto) -> Array:
             raise ValueError(f"the shape {shape} is not known")
         flat = np.frombuffer(proto.tensor_content, dtype_of(proto).as_numpy_dtype)
         return flat.reshape(shape)
+    count = math.prod(side.size for side in proto.tensor_shape.dim)
+    if count * dtype_of(proto).size > _MOST_BYTES:
+        raise ValueError(f"{count} values are more than a message can hold")
     try:
         return np.asarray(tf.make_ndarray(proto))
     except (TypeError, IndexError) as error:

@@ -315,6 +315,18 @@ def test_a_label_stays_where_its_new_version_does_not_load(base, adders):
     assert answering(models, version_label="stable") == 3
 
 
+def test_a_label_that_stays_does_not_try_its_version_again_and_again(base, adders):
+    failing = Failing(times=9)
+    models = Models([ModelConfig("adder", base, labels={"stable": 1})], failing)
+    models.start()
+    shutil.copytree(adders / "2", base / "2")
+    wanted = ModelConfig("adder", base, Specific(frozenset({2})), {"stable": 2})
+    for _ in range(3):
+        models.configure([wanted])
+    assert answering(models, version_label="stable") == 1
+    assert failing.times == 8
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

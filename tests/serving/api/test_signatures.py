@@ -65,6 +65,14 @@ def test_a_scalar_comes_back_as_a_scalar(zoo, dtype, value):
     assert (back.shape, back.item()) == ((), value)
 
 
+def test_one_value_repeated_may_not_take_all_memory(zoo):
+    request = request_for("half_plus_two", x=np.float32([1]))
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(1.0, tf.float32, (3,)))
+    assert list(zoo.predict.Predict(request).outputs["y"].float_val) == [2.5] * 3
+    request.inputs["x"].tensor_shape.dim[0].size = 2**40
+    assert refusal(zoo, request) == (INVALID, "tensor parsing error: x")
+
+
 def test_several_inputs_and_outputs(zoo):
     request = request_for("sums", a=np.float32([1, 2]), b=np.int32([3, 4]))
     outputs = zoo.predict.Predict(request).outputs
