@@ -25,8 +25,8 @@ class ServerConfig:
         num_request_iterations_for_warmup: Replays each of them that often.
         max_num_load_retries: Tries a version that did not load again that often.
         load_retry_interval_micros: Microseconds between two of these times.
-        allow_version_labels_for_unavailable_models: Lets a reload by RPC give new
-            labels to versions that are not loaded yet.
+        allow_version_labels_for_unavailable_models: Lets the first config file, and
+            a reload by RPC, give new labels to versions that are not loaded yet.
         allow_reload_by_rpc: Lets clients change what is served even where `host` lets
             others in.
         rest_api_enable_cors_support: Lets pages of any web site ask over REST.
@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     switch("enable_model_warmup", "replay warm-up requests before serving a version")
     switch(
         "allow_version_labels_for_unavailable_models",
-        "let a reload by RPC give new labels to versions that are not loaded",
+        "let new labels name versions that are not loaded yet, as at the start",
     )
     switch(
         "allow_reload_by_rpc",

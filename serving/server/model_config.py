@@ -128,6 +128,22 @@ def require_versions(models: Iterable[ModelConfig]) -> None:
             raise NothingToServeError(model.why_empty())
 
 
+def require_labels_allowed(models: Iterable[ModelConfig], allowed: bool) -> None:
+    """Checks that the first configuration may have labels, as TF Serving wants it.
+
+    Raises:
+        NothingToServeError: There are some, and the flag for them was not given.
+    """
+    for model in models:
+        for label, version in model.labels.items():
+            if not allowed:
+                raise NothingToServeError(
+                    f"label {label} is for version {version} of model {model.name}, "
+                    "which is not loaded when the server starts; give "
+                    "--allow_version_labels_for_unavailable_models"
+                )
+
+
 def _require_platform(each: Any, served: bool) -> None:
     """Refuses what TF Serving would: a config that runs here has to run there."""
     platform = each.model_platform
