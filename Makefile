@@ -129,7 +129,8 @@ RELEASED := serving/released/mri_contrast
 
 serve: $(READY) ## Serve the registry, or the released model, on 127.0.0.1: gRPC 8500, REST 8501
 	@if [ -f models/models.config ] || [ ! -d $(RELEASED) ]; then \
-	  set -- --model_config_file models/models.config --model_config_file_poll_wait_seconds 1; \
+	  set -- --model_config_file models/models.config --model_config_file_poll_wait_seconds 1 \
+	    --allow_version_labels_for_unavailable_models; \
 	else \
 	  echo "nothing is published: serving the released model, $$(echo $(RELEASED)/*); after make publish start make serve again"; \
 	  set -- --model_base_path $(RELEASED) --model_name mri_contrast; \

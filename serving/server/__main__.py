@@ -12,7 +12,11 @@ from types import FrameType
 
 from serving.server.errors import NothingToServeError
 from serving.server.flags import ServerConfig, parse
-from serving.server.model_config import read_models, require_versions
+from serving.server.model_config import (
+    read_models,
+    require_labels_allowed,
+    require_versions,
+)
 
 _log = logging.getLogger("serving.server")
 
@@ -45,6 +49,9 @@ def _serve(config: ServerConfig, stop: threading.Event) -> str:
     try:
         models = read_models(config)
         require_versions(models)
+        require_labels_allowed(
+            models, config.allow_version_labels_for_unavailable_models
+        )
         names = ", ".join(sorted(model.name for model in models))
         _log.info("starting TensorFlow, then loading %s: takes some seconds", names)
         # Here, not above: TensorFlow takes seconds, finding nothing should not.

@@ -14,20 +14,25 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.server import rest, warmup
+from serving.server import reflection, rest, warmup
 from serving.server.calls import CallsInFlight
 from serving.server.errors import NothingToServeError
 from serving.server.flags import ServerConfig
 from serving.server.health import Health
+from serving.server.loader import Retries
+from serving.server.manager import Models
 from serving.server.model_config import read_models
 from serving.server.model_service import ModelService
-from serving.server.models import Models
 from serving.server.prediction import PredictionService
 
 _log = logging.getLogger(__name__)
 
 _LAST_ANSWER_SECONDS: Final = 1.0
 """For an answer that was computed to reach its client."""
+
+
+_RETRY_SECONDS: Final = 1.0
+"""Between two looks whether a version that failed is to be tried again."""
 
 
 class EmbeddedServer:
@@ -40,9 +45,15 @@ class EmbeddedServer:
         self._models = Models(
             read_models(config),
             lambda model, number: warmup.load(
-                model, number, config.enable_model_warmup
+                model,
+                number,
+                config.enable_model_warmup,
+                config.num_request_iterations_for_warmup,
             ),
             changed=self._follow,
+            retries=Retries(
+                config.max_num_load_retries, config.load_retry_interval_micros / 1e6
+            ),
         )
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -73,6 +84,8 @@ class EmbeddedServer:
             raise
         if self._config.file_system_poll_wait_seconds > 0:
             self._every(self._config.file_system_poll_wait_seconds, self._models.update)
+        elif self._config.max_num_load_retries > 0:
+            self._every(_RETRY_SECONDS, self._models.retry)
         if (
             self._config.model_config_file is not None
             and self._config.model_config_file_poll_wait_seconds > 0
@@ -111,9 +124,15 @@ class EmbeddedServer:
             PredictionService(self._models, self._calls), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-            ModelService(self._models), server
+            ModelService(
+                self._models,
+                self._reload_allowed,
+                self._config.allow_version_labels_for_unavailable_models,
+            ),
+            server,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
+        reflection.enable(server)
         address = f"{_bracketed(self._config.host)}:{self._config.port}"
         try:
             port = int(server.add_insecure_port(address))
@@ -142,7 +161,9 @@ class EmbeddedServer:
             ) from None
         http = uvicorn.Server(
             uvicorn.Config(
-                rest.application(self._models),
+                rest.application(
+                    self._models, self._config.rest_api_enable_cors_support
+                ),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -154,6 +175,10 @@ class EmbeddedServer:
         port = int(listener.getsockname()[1])
         _log.info("REST on %s:%d", self._config.host, port)
         return port
+
+    def _reload_allowed(self) -> bool:
+        local = self._config.host in ("localhost", "127.0.0.1", "::1")
+        return local or self._config.allow_reload_by_rpc
 
     def _follow(self) -> None:
         self._health.follow(self._models.ready())

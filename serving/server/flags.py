@@ -22,6 +22,14 @@ class ServerConfig:
         model_config_file_poll_wait_seconds: Reads it again that often; 0 is never.
         file_system_poll_wait_seconds: Looks for versions that often; 0 is never.
         enable_model_warmup: Replays a version's warm-up requests before serving it.
+        num_request_iterations_for_warmup: Replays each of them that often.
+        max_num_load_retries: Tries a version that did not load again that often.
+        load_retry_interval_micros: Microseconds between two of these times.
+        allow_version_labels_for_unavailable_models: Lets the first config file, and
+            a reload by RPC, give new labels to versions that are not loaded yet.
+        allow_reload_by_rpc: Lets clients change what is served even where `host` lets
+            others in.
+        rest_api_enable_cors_support: Lets pages of any web site ask over REST.
         grpc_max_threads: Calls answered at once.
         drain_seconds: How long calls in flight may take after a stop signal.
     """
@@ -35,6 +43,12 @@ class ServerConfig:
     model_config_file_poll_wait_seconds: float = 0
     file_system_poll_wait_seconds: float = 1
     enable_model_warmup: bool = True
+    num_request_iterations_for_warmup: int = 1
+    max_num_load_retries: int = 5
+    load_retry_interval_micros: int = 60_000_000
+    allow_version_labels_for_unavailable_models: bool = False
+    allow_reload_by_rpc: bool = False
+    rest_api_enable_cors_support: bool = False
     grpc_max_threads: int = 4 * (os.cpu_count() or 1)
     drain_seconds: float = 30
 
@@ -96,14 +110,30 @@ def _parser() -> argparse.ArgumentParser:
     add("file_system_poll_wait_seconds", float, "look for versions; 0 is never")
     add("grpc_max_threads", int, "calls answered at once")
     add("drain_seconds", float, "time for calls in flight after a stop signal")
-    parser.add_argument(
-        "--enable_model_warmup",
-        type=_boolean,
-        nargs="?",
-        const=True,
-        default=True,
-        help="replay a version's warm-up requests before serving it",
+    add("num_request_iterations_for_warmup", int, "replays of a warm-up request")
+    add("max_num_load_retries", int, "new tries of a version that did not load")
+    add("load_retry_interval_micros", int, "microseconds between two of these")
+
+    def switch(name: str, text: str) -> None:
+        parser.add_argument(
+            f"--{name}",
+            type=_boolean,
+            nargs="?",
+            const=True,
+            default=default[name],
+            help=text,
+        )
+
+    switch("enable_model_warmup", "replay warm-up requests before serving a version")
+    switch(
+        "allow_version_labels_for_unavailable_models",
+        "let new labels name versions that are not loaded yet, as at the start",
     )
+    switch(
+        "allow_reload_by_rpc",
+        "let clients change what is served although --host lets others in",
+    )
+    switch("rest_api_enable_cors_support", "let pages of any web site ask over REST")
     return parser
 
 

@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
 from serving.server.errors import ServingError, from_runtime, invalid
-from serving.server.tensors import Array, runtime_name
+from serving.server.tensors import Array, runtime_name, shown_shape, to_array
 
 DEFAULT_SIGNATURE: Final = "serving_default"
+CLASSIFY_METHOD: Final = "tensorflow/serving/classify"
+REGRESS_METHOD: Final = "tensorflow/serving/regress"
+
+_INTERNAL: Final = ("__saved_model_init_op", "__saved_model_train_op")
+"""Entries of the signature map that name an operation to run, not a signature."""
 
 _STRICT_RANK: Final = 3
 """Inputs of this rank and above feed convolutions, which end the process on a wrong
@@ -36,11 +42,21 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Signature:
-    """Inputs and outputs by their aliases."""
+    """Inputs and outputs by their aliases.
+
+    Attributes:
+        name: What requests call it.
+        inputs: What it takes.
+        outputs: What it gives.
+        defaults: Values of the inputs that a request may leave out.
+        definition: The SignatureDef as text, for refusals.
+    """
 
     name: str
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
+    defaults: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+    definition: str = ""
 
 
 class LoadedModel:
@@ -69,11 +85,9 @@ class LoadedModel:
             raise ServingError(grpc.StatusCode.INTERNAL, str(error)) from None
         self.definitions = dict(meta.signature_def)
         self._signatures = {
-            name: Signature(
-                name, _tensors(definition.inputs), _tensors(definition.outputs)
-            )
+            name: _signature(name, definition)
             for name, definition in self.definitions.items()
-            if definition.method_name
+            if name not in _INTERNAL
         }
         self._calls: dict[tuple[str, ...], Callable[..., list[Array]]] = {}
 
@@ -103,9 +117,10 @@ class LoadedModel:
         for position, (alias, tensor) in enumerate(signature.inputs.items()):
             _check(position, alias, tensor, inputs[alias])
         key = (signature.name, *outputs)
-        call = self._calls.get(key) or self._callable(key, signature, outputs)
         try:
-            return call(*(inputs[alias] for alias in signature.inputs))
+            call = self._calls.get(key) or self._callable(key, signature, outputs)
+            given = (inputs[alias] for alias in signature.inputs)
+            return [_array(each) for each in call(*given)]
         except tf.errors.OpError as error:
             raise from_runtime(error.error_code, error.message) from None
 
@@ -123,6 +138,29 @@ class LoadedModel:
         )
         self._calls[key] = made
         return made
+
+
+def _array(output: Any) -> Array:
+    """Returns an output as an array: the runtime gives one string as bare bytes."""
+    return np.array(output, object) if isinstance(output, bytes) else output
+
+
+def _signature(name: str, definition: Any) -> Signature:
+    try:
+        defaults = {
+            alias: to_array(proto) for alias, proto in definition.defaults.items()
+        }
+    except ValueError as error:
+        raise invalid(f"a default value of signature {name} is damaged: {error}") from (
+            None
+        )
+    return Signature(
+        name,
+        _tensors(definition.inputs),
+        _tensors(definition.outputs),
+        defaults,
+        str(definition),
+    )
 
 
 def _tensors(infos: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -158,9 +196,7 @@ def _check(position: int, alias: str, tensor: Tensor, array: Array) -> None:
         side in (None, given) for side, given in zip(shape, array.shape, strict=True)
     )
     if not fits:
-        expected = ",".join("?" if side is None else str(side) for side in shape)
-        given = ",".join(map(str, array.shape))
         raise invalid(
-            f"Shape of tensor {alias} [{given}] is not compatible with expected "
-            f"shape [{expected}]."
+            f"Shape of tensor {alias} {shown_shape(array.shape)} is not compatible "
+            f"with expected shape {shown_shape(shape)}."
         )

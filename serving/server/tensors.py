@@ -1,11 +1,13 @@
 """TensorProto to numpy and back, with the fields that TensorFlow Serving fills."""
 
+import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
 
 Array = npt.NDArray[Any]
 
@@ -32,6 +34,16 @@ def runtime_name(dtype: tf.DType) -> str:
     return str(_RUNTIME_NAMES.get(dtype, dtype.name))
 
 
+def type_name(array: Array) -> str:
+    """Returns the name of an array's DataType, such as `DT_FLOAT`."""
+    return str(types_pb2.DataType.Name(tf.as_dtype(array.dtype).as_datatype_enum))
+
+
+def shown_shape(shape: Sequence[int | None]) -> str:
+    """Returns a shape as the runtime's errors write it, such as `[?,3]`."""
+    return f"[{','.join('?' if side is None else str(side) for side in shape)}]"
+
+
 def dtype_of(proto: tensor_pb2.TensorProto) -> tf.DType:
     """Returns a TensorProto's dtype.
 
@@ -42,6 +54,11 @@ def dtype_of(proto: tensor_pb2.TensorProto) -> tf.DType:
         return tf.as_dtype(proto.dtype)
     except TypeError as error:
         raise ValueError(str(error)) from None
+
+
+_MOST_BYTES: Final = 2**31
+"""No message is longer, so larger tensors are one value, repeated: a few bytes that
+would take all memory."""
 
 
 def to_array(proto: tensor_pb2.TensorProto) -> Array:
@@ -56,6 +73,9 @@ def to_array(proto: tensor_pb2.TensorProto) -> Array:
             raise ValueError(f"the shape {shape} is not known")
         flat = np.frombuffer(proto.tensor_content, dtype_of(proto).as_numpy_dtype)
         return flat.reshape(shape)
+    count = math.prod(side.size for side in proto.tensor_shape.dim)
+    if count * dtype_of(proto).size > _MOST_BYTES:
+        raise ValueError(f"{count} values are more than a message can hold")
     try:
         return np.asarray(tf.make_ndarray(proto))
     except (TypeError, IndexError) as error:

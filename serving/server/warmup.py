@@ -1,25 +1,43 @@
 """Replays a version's warm-up requests before it turns available."""
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import grpc
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.server.errors import invalid
+from serving.server.classification import run_classify
+from serving.server.errors import ServingError, invalid
 from serving.server.model_config import ModelConfig
-from serving.server.prediction import run_classify, run_predict
+from serving.server.multi_inference import run_multi_inference
+from serving.server.prediction import run_predict
+from serving.server.regression import run_regress
 from serving.server.session import LoadedModel
 
 _FILE: Final = Path("assets.extra/tf_serving_warmup_requests")
 _MOST: Final = 1000
 
+_RUNS: Final = {
+    "predict_log": run_predict,
+    "classify_log": run_classify,
+    "regress_log": run_regress,
+    "multi_inference_log": run_multi_inference,
+}
 
-def load(config: ModelConfig, number: int, warm_up: bool) -> LoadedModel:
+
+def load(
+    config: ModelConfig, number: int, warm_up: bool, iterations: int = 1
+) -> LoadedModel:
     """Loads a version and, where asked, replays its warm-up requests.
+
+    Args:
+        config: The model.
+        number: The version.
+        warm_up: Whether to replay them.
+        iterations: How often each is replayed.
 
     Raises:
         ServingError: It does not load, or a warm-up request fails.
@@ -28,28 +46,38 @@ def load(config: ModelConfig, number: int, warm_up: bool) -> LoadedModel:
     model = LoadedModel(path)
     if warm_up and (path / _FILE).is_file():
         for log in _requests(path / _FILE):
-            _replay(model, number, log)
+            for _ in range(iterations):
+                _replay(model, number, log)
     return model
 
 
 def _requests(path: Path) -> Iterator[prediction_log_pb2.PredictionLog]:
     records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
     try:
-        for record in itertools.islice(records, _MOST):
+        for position, record in enumerate(records):
+            if position >= _MOST:
+                raise invalid(
+                    f"Number of warmup records exceeds the maximum ({_MOST}) at {path}"
+                )
             yield prediction_log_pb2.PredictionLog.FromString(record)
-    except (tf.errors.DataLossError, DecodeError):
-        raise invalid("Please verify your warmup data is in TFRecord format.") from None
+    except tf.errors.DataLossError:
+        raise ServingError(
+            grpc.StatusCode.DATA_LOSS,
+            f"{path} is damaged. Please verify your warmup data is in TFRecord format.",
+        ) from None
+    except DecodeError:
+        raise invalid(f"Failed to parse warmup record from {path}") from None
 
 
 def _replay(
     model: LoadedModel, number: int, log: prediction_log_pb2.PredictionLog
 ) -> None:
     kind = log.WhichOneof("log_type")
-    if kind == "predict_log":
-        run_predict(model, number, log.predict_log.request)
-    elif kind == "classify_log":
-        run_classify(model, number, log.classify_log.request)
-    else:
-        raise invalid(
-            f"warm-up cannot replay {kind}; write predict_log or classify_log"
+    if kind is None:
+        return
+    if kind not in _RUNS:
+        field = log.DESCRIPTOR.fields_by_name[kind].number
+        raise ServingError(
+            grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {field}"
         )
+    _RUNS[kind](model, number, getattr(log, kind).request)

@@ -26,6 +26,15 @@ def test_booleans_have_tf_servings_forms(given, value):
     assert parse([MODEL, *given]).enable_model_warmup is value
 
 
+def test_reloads_and_retries_are_as_in_tf_serving_by_default():
+    config = parse([MODEL])
+    assert (config.max_num_load_retries, config.load_retry_interval_micros) == (5, 6e7)
+    assert config.num_request_iterations_for_warmup == 1
+    assert not config.allow_version_labels_for_unavailable_models
+    assert not config.allow_reload_by_rpc
+    assert not config.rest_api_enable_cors_support
+
+
 def test_port_zero_turns_a_port_off():
     assert parse([MODEL, "--rest_api_port=0"]).rest_api_port is None
 

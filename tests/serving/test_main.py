@@ -73,6 +73,17 @@ def test_no_published_model_is_one_line_that_says_what_to_do(tmp_path, flag):
     assert "make publish" in line
 
 
+def test_labels_at_the_start_need_their_flag(adders, tmp_path):
+    path = tmp_path / "models.config"
+    path.write_text(
+        f'model_config_list {{ config {{ name: "adder" base_path: "{adders}" '
+        'model_platform: "tensorflow" version_labels { key: "stable" value: 3 } } }'
+    )
+    code, said = run(f"--model_config_file={path}")
+    assert code == 2
+    assert "--allow_version_labels_for_unavailable_models" in said[-1]
+
+
 def test_a_taken_port_is_one_line_that_names_it(adders):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -280,6 +280,7 @@ def test_status_lists_versions_newest_first(serving):
         "Could not find version 5 of model mri_contrast",
     )
     request.model_spec.name = "unknown"
+    request.model_spec.ClearField("version")
     assert refusal(serving.models.GetModelStatus, request) == (
         grpc.StatusCode.NOT_FOUND,
         "Could not find any versions of model unknown",

@@ -15,16 +15,24 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+from tensorflow_serving.config.file_system_storage_path_source_pb2 import (
+    FileSystemStoragePathSourceConfig,
+)
 
 from serving.registry import Registry
 from serving.server import warmup
 from serving.server.embedded import EmbeddedServer
 from serving.server.errors import NothingToServeError, ServingError
 from serving.server.flags import ServerConfig
+from serving.server.loader import Retries
+from serving.server.manager import Models
 from serving.server.model_config import ModelConfig, read_models
-from serving.server.models import Models
+from serving.server.policy import All, Latest, Specific, policy_of
 
 State = get_model_status_pb2.ModelVersionStatus
+ServableVersionPolicy = (
+    FileSystemStoragePathSourceConfig.ServableVersionPolicy  # how config files say it
+)
 
 
 @pytest.fixture
@@ -90,6 +98,83 @@ def test_a_corrupt_version_keeps_the_old_one_serving(base, adders):
     assert answering(models) == 2, "mended, it must be tried again"
 
 
+class Failing:
+    """Fails to load version 2 that many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def __call__(self, config: ModelConfig, number: int) -> warmup.LoadedModel:
+        if number == 2 and self.times:
+            self.times -= 1
+            raise ServingError(grpc.StatusCode.NOT_FOUND, "half copied")
+        return load(config, number)
+
+
+def retrying(base: Path, adders: Path, times: int, count: int) -> Models:
+    """Serves version 1; version 2 has appeared and failed once."""
+    retries = Retries(count, seconds=0)
+    models = Models([ModelConfig("adder", base)], Failing(times), retries=retries)
+    models.start()
+    shutil.copytree(adders / "2", base / "2")
+    models.update()
+    assert answering(models) == 1
+    return models
+
+
+def test_a_version_that_fails_is_tried_again(base, adders):
+    models = retrying(base, adders, times=2, count=5)
+    waiting = models.statuses("adder")[0]
+    assert (waiting.number, waiting.state) == (2, State.LOADING)
+    assert waiting.error is not None
+    assert waiting.error.text == "half copied"
+    models.retry()
+    assert answering(models) == 1
+    models.retry()
+    assert states(models) == {1: State.END, 2: State.AVAILABLE}
+
+
+def test_a_version_that_fails_too_often_is_given_up(base, adders):
+    models = retrying(base, adders, times=9, count=1)
+    models.retry()
+    assert states(models) == {1: State.AVAILABLE, 2: State.END}
+    models.retry()
+    models.update()
+    assert states(models) == {1: State.AVAILABLE, 2: State.END}
+
+
+def test_a_version_that_is_gone_is_not_tried_again(base, adders):
+    models = retrying(base, adders, times=1, count=5)
+    shutil.rmtree(base / "2")
+    models.update()
+    assert states(models) == {1: State.AVAILABLE, 2: State.END}
+    assert models.statuses("adder")[0].error is None
+
+
+def test_a_model_that_is_configured_anew_is_tried_anew(base, adders):
+    models = retrying(base, adders, times=1, count=0)
+    models.configure([ModelConfig("adder", base)])
+    assert answering(models) == 1, "the same configuration changes nothing"
+    models.configure([ModelConfig("adder", base, Latest(2))])
+    assert states(models) == {1: State.AVAILABLE, 2: State.AVAILABLE}
+
+
+def test_a_base_path_without_versions_unloads_all(base):
+    models = started(ModelConfig("adder", base))
+    shutil.rmtree(base / "1")
+    models.update()
+    assert states(models) == {1: State.END}
+    assert not models.ready()
+
+
+def test_a_model_that_is_gone_from_the_configuration_is_listed_as_ended(base, adders):
+    models = started(ModelConfig("adder", base), ModelConfig("other", adders))
+    models.configure([ModelConfig("other", adders)])
+    assert states(models) == {1: State.END}
+    models.configure([ModelConfig("adder", base), ModelConfig("other", adders)])
+    assert answering(models) == 1
+
+
 def test_what_a_loader_did_not_expect_holds_up_no_other_version(base, adders, caplog):
     def failing(config: ModelConfig, number: int) -> warmup.LoadedModel:
         if number == 2:
@@ -119,27 +204,39 @@ def test_names_that_are_no_numbers_are_no_versions(base, adders):
     shutil.copytree(adders / "3", base / ".preparing-3")
     (base / "notes.txt").write_text("ours")
     shutil.copytree(adders / "3", base / ("9" * 30))
+    shutil.copytree(adders / "3", base / "٣")
+    shutil.copytree(adders / "3", base / "-3")
     assert answering(started(ModelConfig("adder", base))) == 1
+
+
+@pytest.mark.parametrize("name", ["007", "+7", "0" * 40 + "7"])
+def test_numbers_are_versions_however_they_are_written(base, adders, name):
+    shutil.copytree(adders / "3", base / name)
+    assert answering(started(ModelConfig("adder", base))) == 7
 
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        ({"latest": 1}, {3}),
-        ({"latest": 2}, {2, 3}),
-        ({"latest": None}, {1, 2, 3}),
-        ({"latest": None, "specific": frozenset({1, 7})}, {1}),
+        (Latest(), {3}),
+        (Latest(2), {2, 3}),
+        (All(), {1, 2, 3}),
+        (Specific(frozenset({1, 7})), {1}),
+        (policy_of(ServableVersionPolicy()), {3}),
+        (policy_of(ServableVersionPolicy(latest={"num_versions": 2})), {2, 3}),
+        (policy_of(ServableVersionPolicy(all={})), {1, 2, 3}),
+        (policy_of(ServableVersionPolicy(specific={"versions": [2]})), {2}),
     ],
-    ids=["latest", "latest 2", "all", "specific"],
+    ids=str,
 )
 def test_policies_choose_the_versions(adders, policy, expected):
-    models = started(ModelConfig("adder", adders, **policy))
+    models = started(ModelConfig("adder", adders, policy))
     available = {n for n, state in states(models).items() if state == State.AVAILABLE}
     assert available == expected
 
 
 def test_labels_name_versions(adders):
-    config = ModelConfig("adder", adders, latest=None, labels={"stable": 2, "old": 9})
+    config = ModelConfig("adder", adders, All(), {"stable": 2, "old": 9})
     models = started(config)
     assert answering(models, version_label="stable") == 2
     with pytest.raises(ServingError, match=r"Specific\(adder, 9\)"):
@@ -205,7 +302,7 @@ def test_promoting_changes_what_stable_is_while_serving(tmp_path, adders):
 def test_a_label_stays_where_its_new_version_does_not_load(base, adders):
     def config(version: int) -> ModelConfig:
         return ModelConfig(
-            "adder", base, None, frozenset({version}), {"stable": version}
+            "adder", base, Specific(frozenset({version})), {"stable": version}
         )
 
     models = started(config(1))
@@ -218,11 +315,24 @@ def test_a_label_stays_where_its_new_version_does_not_load(base, adders):
     assert answering(models, version_label="stable") == 3
 
 
+def test_a_label_that_stays_does_not_try_its_version_again_and_again(base, adders):
+    failing = Failing(times=9)
+    models = Models([ModelConfig("adder", base, labels={"stable": 1})], failing)
+    models.start()
+    shutil.copytree(adders / "2", base / "2")
+    wanted = ModelConfig("adder", base, Specific(frozenset({2})), {"stable": 2})
+    for _ in range(3):
+        models.configure([wanted])
+    assert answering(models, version_label="stable") == 1
+    assert failing.times == 8
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("nonsense", "cannot be read as a ModelServerConfig"),
         ("", "lists no model"),
+        ('{config {name: "a" base_path: "/a"}}', 'write model_platform: "tensorflow"'),
         ('{config {name: "a" base_path: "a"}}', "have an absolute path"),
         (
             '{config {name: "a" base_path: "/a"} config {name: "a" base_path: "/a"}}',
@@ -238,7 +348,10 @@ def test_a_wrong_config_file_says_why(tmp_path, text, reason):
 
 
 def config_text(base: Path) -> str:
-    return f'model_config_list {{ config {{ name: "adder" base_path: "{base}" }} }}'
+    return (
+        f'model_config_list {{ config {{ name: "adder" base_path: "{base}" '
+        'model_platform: "tensorflow" } }'
+    )
 
 
 def test_health_follows_the_models_of_a_reread_config(base, tmp_path):
