@@ -10,7 +10,9 @@ import sys
 import threading
 from types import FrameType
 
-from serving.server.errors import NothingToServeError
+from serving.server import call_log, ignored_flags
+from serving.server.config_files import read_config_files
+from serving.server.errors import NothingToServeError, WrongConfigError
 from serving.server.flags import ServerConfig, parse
 from serving.server.model_config import read_models, require_versions
 
@@ -29,10 +31,10 @@ def main() -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, remember)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    call_log.configure(config.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for name in config.ignored_flags:
+        _log.warning("--%s does nothing here: %s", name, ignored_flags.REASONS[name])
     failure = _serve(config, stop)
     if failure:
         print(f"error: {failure}", file=sys.stderr)
@@ -45,6 +47,7 @@ def _serve(config: ServerConfig, stop: threading.Event) -> str:
     try:
         models = read_models(config)
         require_versions(models)
+        read_config_files(config)
         names = ", ".join(sorted(model.name for model in models))
         _log.info("starting TensorFlow, then loading %s: takes some seconds", names)
         # Here, not above: TensorFlow takes seconds, finding nothing should not.
@@ -52,7 +55,7 @@ def _serve(config: ServerConfig, stop: threading.Event) -> str:
 
         server = EmbeddedServer(config)
         server.start()
-    except (NothingToServeError, OSError) as error:
+    except (NothingToServeError, WrongConfigError, OSError) as error:
         return str(error)
     try:
         stop.wait()

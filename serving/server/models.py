@@ -9,6 +9,7 @@ from typing import Any, Final
 import grpc
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
+from serving.server import call_record
 from serving.server.errors import NothingToServeError, ServingError, invalid
 from serving.server.model_config import ModelConfig, require_versions
 from serving.server.session import LoadedModel
@@ -179,6 +180,7 @@ class Models:
                 grpc.StatusCode.NOT_FOUND,
                 f"Servable not found for request: {kind}({asked})",
             )
+        call_record.found(spec.name, version.number)
         return version.model, version.number
 
     def _look_up(self, spec: model_pb2.ModelSpec) -> Version | None:
@@ -206,7 +208,18 @@ class Models:
     def statuses(self, name: str) -> list[Version]:
         """Returns all versions of a model ever seen, newest first."""
         versions = self._versions.get(name, {})
+        if versions:
+            call_record.found(name)
         return [versions[number] for number in sorted(versions, reverse=True)]
+
+    def loaded(self) -> list[tuple[str, int]]:
+        """Returns name and version of everything that can answer."""
+        return [
+            (name, number)
+            for name, versions in list(self._versions.items())
+            for number, version in versions.items()
+            if version.model
+        ]
 
     def ready(self) -> bool:
         """Whether every model has a version that can answer."""
