@@ -5,6 +5,7 @@ for ever. SIGTERM lets the calls in flight end and exits 0, SIGINT exits 130.
 """
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -65,4 +66,8 @@ def _serve(config: ServerConfig, stop: threading.Event) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    # A computation that outlasts the drain would hold its thread, and so the process.
+    os._exit(code)

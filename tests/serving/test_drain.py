@@ -1,5 +1,6 @@
 """Stopping: what was begun is answered, what comes later is refused."""
 
+import contextlib
 import queue
 import signal
 import socket
@@ -101,15 +102,14 @@ def free_ports():
         return one.getsockname()[1], two.getsockname()[1]
 
 
-@pytest.fixture
-def process(adders):
+@contextlib.contextmanager
+def process(base, *arguments):
     """A server process that has opened its ports; and these."""
     ports = free_ports()
     started = subprocess.Popen(
         [
-            *(sys.executable, "-m", "serving.server", f"--model_base_path={adders}"),
-            *(f"--port={ports[0]}", f"--rest_api_port={ports[1]}"),
-            "--enable_batching",
+            *(sys.executable, "-m", "serving.server", f"--model_base_path={base}"),
+            *(f"--port={ports[0]}", f"--rest_api_port={ports[1]}", *arguments),
         ],
         stderr=subprocess.PIPE,
         text=True,
@@ -126,8 +126,28 @@ def process(adders):
     started.stderr.close()
 
 
-def test_sigterm_under_load_breaks_no_call_and_exits_0(process):
-    server, (grpc_port, rest_port) = process
+def test_a_computation_without_end_does_not_outlast_the_drain(spinner):
+    with (
+        process(spinner, "--drain_seconds=0.5") as (server, (port, _rest)),
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        assert stub.Predict(adding(3.0)).outputs["y"].float_val == [3]
+        endless = stub.Predict.future(adding(1e30))  # and its client waits for ever
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=60) == 0
+        with pytest.raises(grpc.RpcError):
+            endless.result()
+
+
+@pytest.fixture
+def loaded(adders):
+    with process(adders, "--enable_batching") as both:
+        yield both
+
+
+def test_sigterm_under_load_breaks_no_call_and_exits_0(loaded):
+    server, (grpc_port, rest_port) = loaded
     codes: queue.Queue[object] = queue.Queue()
     answered = threading.Semaphore(0)
 

@@ -1,13 +1,14 @@
 """What Prometheus reads, read by its own parser."""
 
 import math
+import shutil
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 from prometheus_client.parser import text_string_to_metric_families
-from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from pipeline.contrasts import CLASSES
 from serving.server.metrics.verdicts import read_verdicts
@@ -25,11 +26,15 @@ def monitored(serve, root, tmp_path):
         model_base_path=None,
         model_config_file=root / "models.config",
         monitoring_config_file=config,
+        enable_model_warmup=False,
     )
 
 
 def read(running):
-    """Returns the value of each series, by its name and labels."""
+    """Returns the value of each series, by its name and labels.
+
+    The parser gives every counter `_total` at its end, also where it is not there.
+    """
     page = running.rest.get(PATH)
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
     return {
@@ -61,7 +66,7 @@ def test_calls_are_counted_as_tf_serving_counts_them(monitored, slices):
     monitored.rest.post("/v1/models/mri_contrast:predict", json=body)
     found = read(monitored)
     name = "mri_contrast"
-    count = f"{TF}request_count"
+    count = f"{TF}request_count_total"
     assert found[series(count, model_name=name, status="OK")] == 3
     assert found[series(count, model_name=name, status="INVALID_ARGUMENT")] == 1
     for api, entrypoint, calls in (("Predict", "GRPC", 2), ("predict", "REST", 1)):
@@ -93,13 +98,21 @@ def test_types_are_said_of_the_names_that_are_used(monitored, slices):
     assert "_created" not in page
 
 
-def test_warm_ups_are_timed_and_not_counted_as_calls(monitored, root):
-    found = read(monitored)
-    for version in (1, 2):
-        path = str(root / "mri_contrast" / str(version))
-        labels = {"model_path": path, "status": "OK"}
-        assert found[series(f"{TF}model_warmup_latency_count", **labels)] == 1
-    assert not any(name == f"{TF}request_count" for name, *_ in found)
+def test_warm_ups_are_timed_and_not_counted_as_calls(serve, adders, tmp_path):
+    version = shutil.copytree(adders / "1", tmp_path / "models" / "1")
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([1])))
+    (version / "assets.extra").mkdir()
+    requests = version / "assets.extra" / "tf_serving_warmup_requests"
+    with tf.io.TFRecordWriter(str(requests)) as writer:
+        writer.write(log.SerializeToString())
+    config = tmp_path / "monitoring.config"
+    config.write_text(f'prometheus_config {{ enable: true path: "{PATH}" }}')
+    running = serve(model_base_path=version.parent, monitoring_config_file=config)
+    found = read(running)
+    labels = {"model_path": str(version), "status": "OK"}
+    assert found[series(f"{TF}model_warmup_latency_count", **labels)] == 1
+    assert not any(name == f"{TF}request_count_total" for name, *_ in found)
 
 
 def test_our_own_tell_versions_apart(monitored, slices):
@@ -142,7 +155,7 @@ def test_names_that_clients_make_up_are_not_kept(monitored, slices):
             ask(monitored, slices, name=name)
     page = monitored.rest.get(PATH).text
     assert "secret" not in page
-    count = series(f"{TF}request_count", model_name="unknown", status="NOT_FOUND")
+    count = series(f"{TF}request_count_total", model_name="unknown", status="NOT_FOUND")
     assert read(monitored)[count] == 2
 
 
