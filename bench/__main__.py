@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import inputs, memory, ours, programs, results, rivals, training
+from bench import batching, inputs, memory, ours, programs, results, rivals, training
 from bench.material import prepare
 from bench.people import prepare_people
 from bench.results import Row
@@ -28,8 +28,8 @@ class BenchConfig:
     Attributes:
         out: Where the figures go.
         material: Folder for the slices that are measured on; kept between runs.
-        only: Groups to measure: `input`, `train`, `programs`, `memory`; all where none
-            is named. Rows of other groups stay in the file as they are.
+        only: Groups to measure: `input`, `train`, `programs`, `memory`, `batching`;
+            all where none is named. Rows of other groups stay in the file as they are.
         slices: Number of slices; 4096 are 92 MB, more than the input's shuffle buffer.
         subjects: Simulated heads that the slices are cut from.
         people: Simulated heads for the two programs, a quarter of them for the test.
@@ -101,11 +101,16 @@ def _memory(config: BenchConfig) -> list[Row]:
     ]
 
 
+def _batching(config: BenchConfig) -> list[Row]:
+    return batching.measure(Effort(config.seconds, config.repeats))
+
+
 GROUPS: Final[dict[str, Callable[[BenchConfig], list[Row]]]] = {
     "input": _input,
     "train": _train,
     "programs": _programs,
     "memory": _memory,
+    "batching": _batching,
 }
 
 

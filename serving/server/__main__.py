@@ -5,12 +5,15 @@ for ever. SIGTERM lets the calls in flight end and exits 0, SIGINT exits 130.
 """
 
 import logging
+import os
 import signal
 import sys
 import threading
 from types import FrameType
 
-from serving.server.errors import NothingToServeError
+from serving.server import call_log, ignored_flags
+from serving.server.config_files import read_config_files
+from serving.server.errors import NothingToServeError, WrongConfigError
 from serving.server.flags import ServerConfig, parse
 from serving.server.model_config import (
     read_models,
@@ -33,10 +36,10 @@ def main() -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, remember)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    call_log.configure(config.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for name in config.ignored_flags:
+        _log.warning("--%s does nothing here: %s", name, ignored_flags.REASONS[name])
     failure = _serve(config, stop)
     if failure:
         print(f"error: {failure}", file=sys.stderr)
@@ -52,6 +55,7 @@ def _serve(config: ServerConfig, stop: threading.Event) -> str:
         require_labels_allowed(
             models, config.allow_version_labels_for_unavailable_models
         )
+        read_config_files(config)
         names = ", ".join(sorted(model.name for model in models))
         _log.info("starting TensorFlow, then loading %s: takes some seconds", names)
         # Here, not above: TensorFlow takes seconds, finding nothing should not.
@@ -59,7 +63,7 @@ def _serve(config: ServerConfig, stop: threading.Event) -> str:
 
         server = EmbeddedServer(config)
         server.start()
-    except (NothingToServeError, OSError) as error:
+    except (NothingToServeError, WrongConfigError, OSError) as error:
         return str(error)
     try:
         stop.wait()
@@ -69,4 +73,8 @@ def _serve(config: ServerConfig, stop: threading.Event) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    # A computation that outlasts the drain would hold its thread, and so the process.
+    os._exit(code)

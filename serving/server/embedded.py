@@ -1,11 +1,12 @@
 """The server as an object: starts, tells its ports, stops after draining."""
 
+import asyncio
 import logging
 import socket
 import threading
-from concurrent import futures
 from typing import Any, Final
 
+import anyio.to_thread
 import grpc
 import uvicorn
 from grpc_health.v1 import health_pb2_grpc
@@ -14,16 +15,23 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.server import reflection, rest, warmup
-from serving.server.calls import CallsInFlight
+from serving.server import reflection, rest, transport, warmup
+from serving.server.call_interceptor import CallInterceptor
+from serving.server.call_log import log_call
+from serving.server.call_middleware import CallMiddleware
+from serving.server.call_record import CallRecord
+from serving.server.calls import CallsInFlight, CountingPool
+from serving.server.config_files import read_config_files
 from serving.server.errors import NothingToServeError
 from serving.server.flags import ServerConfig
 from serving.server.health import Health
 from serving.server.loader import Retries
 from serving.server.manager import Models
+from serving.server.metrics.page import Metrics
 from serving.server.model_config import read_models
 from serving.server.model_service import ModelService
 from serving.server.prediction import PredictionService
+from serving.server.runtime import Runtimes
 
 _log = logging.getLogger(__name__)
 
@@ -39,16 +47,33 @@ class EmbeddedServer:
     """Serves over gRPC and REST in threads of this process."""
 
     def __init__(self, config: ServerConfig) -> None:
+        """Reads the config files; loads nothing yet.
+
+        Raises:
+            NothingToServeError: The models' config file cannot be used.
+            WrongConfigError: Another config file cannot be used.
+        """
         self._config = config
+        self._files = files = read_config_files(config)
         self._health = Health()
         self._calls = CallsInFlight()
+        self._metrics: Metrics | None = None
+        if files.metrics_path is not None:
+            pool = files.batching.thread_pool_name if files.batching else ""
+            self._metrics = Metrics(lambda: self._models.loaded(), pool)
+        runtimes = Runtimes(config, files.batching, self._metrics)
+        warmed_up = self._metrics.warmed_up if self._metrics else None
         self._models = Models(
             read_models(config),
             lambda model, number: warmup.load(
                 model,
                 number,
-                config.enable_model_warmup,
-                config.num_request_iterations_for_warmup,
+                warmup.Replays(
+                    config.enable_model_warmup,
+                    config.num_request_iterations_for_warmup,
+                    warmed_up,
+                ),
+                runtimes.of,
             ),
             changed=self._follow,
             retries=Retries(
@@ -109,16 +134,13 @@ class EmbeddedServer:
             thread.join()
 
     def _open_grpc(self) -> int:
-        if self._config.port is None:
+        config = self._config
+        if config.port is None and config.grpc_socket_path is None:
             return 0
         server = grpc.server(
-            futures.ThreadPoolExecutor(self._config.grpc_max_threads, "grpc"),
-            options=[
-                ("grpc.max_receive_message_length", -1),
-                ("grpc.max_send_message_length", -1),
-                # Otherwise a second server would share the port without a word.
-                ("grpc.so_reuseport", 0),
-            ],
+            CountingPool(config.grpc_max_threads, self._calls),
+            interceptors=[CallInterceptor(self._ended)],
+            options=transport.server_options(config),
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
             PredictionService(self._models, self._calls), server
@@ -133,52 +155,55 @@ class EmbeddedServer:
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         reflection.enable(server)
-        address = f"{_bracketed(self._config.host)}:{self._config.port}"
-        try:
-            port = int(server.add_insecure_port(address))
-        except RuntimeError:
-            raise OSError(
-                f"port {self._config.port} of {self._config.host} is taken; stop what "
-                "uses it or name another with --port"
-            ) from None
+        port = transport.listen(server, config, self._files.ssl)
         server.start()
         self._grpc = server
-        _log.info("gRPC on %s:%d", self._config.host, port)
+        if port:
+            _log.info("gRPC on %s:%d", config.host, port)
+        if config.grpc_socket_path is not None:
+            _log.info("gRPC on a Unix socket")
         return port
 
     def _open_rest(self) -> int:
-        if self._config.rest_api_port is None:
+        config = self._config
+        if config.rest_api_port is None:
             return 0
-        family = socket.AF_INET6 if ":" in self._config.host else socket.AF_INET
-        try:
-            listener = socket.create_server(
-                (self._config.host, self._config.rest_api_port), family=family
-            )
-        except OSError:
-            raise OSError(
-                f"port {self._config.rest_api_port} of {self._config.host} is taken; "
-                "stop what uses it or name another with --rest_api_port"
-            ) from None
+        listener = transport.listener(config)
         http = uvicorn.Server(
             uvicorn.Config(
-                rest.application(
-                    self._models, self._config.rest_api_enable_cors_support
+                CallMiddleware(
+                    rest.application(self._models, config.rest_api_enable_cors_support),
+                    self._ended,
+                    config.rest_api_timeout_in_ms / 1000,
+                    self._metrics,
+                    self._files.metrics_path,
                 ),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                timeout_graceful_shutdown=round(self._config.drain_seconds),
+                timeout_graceful_shutdown=round(config.drain_seconds),
             )
         )
         self._http = http
-        self._run(lambda: http.run(sockets=[listener]))
+        self._run(lambda: asyncio.run(self._serve_rest(http, listener)))
         port = int(listener.getsockname()[1])
-        _log.info("REST on %s:%d", self._config.host, port)
+        if self._files.ssl is not None:
+            _log.warning("REST stays plain text: --ssl_config_file is for gRPC alone")
+        _log.info("REST on %s:%d", config.host, port)
         return port
 
     def _reload_allowed(self) -> bool:
-        local = self._config.host in ("localhost", "127.0.0.1", "::1")
-        return local or self._config.allow_reload_by_rpc
+        return not self._config.open_to_others or self._config.allow_reload_by_rpc
+
+    async def _serve_rest(self, http: uvicorn.Server, listener: socket.socket) -> None:
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        limiter.total_tokens = self._config.rest_api_num_threads
+        await http.serve(sockets=[listener])
+
+    def _ended(self, record: CallRecord) -> None:
+        if self._metrics is not None:
+            self._metrics.call(record)
+        log_call(record)
 
     def _follow(self) -> None:
         self._health.follow(self._models.ready())
@@ -205,7 +230,3 @@ class EmbeddedServer:
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         self._threads.append(thread)
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

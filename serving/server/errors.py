@@ -28,6 +28,10 @@ class NothingToServeError(Exception):
     """There is no model where the flags say; the message says what to do."""
 
 
+class WrongConfigError(Exception):
+    """A config file cannot be used; the message says which and why."""
+
+
 def invalid(text: str) -> ServingError:
     """Returns the refusal of a wrong request."""
     return ServingError(grpc.StatusCode.INVALID_ARGUMENT, text)

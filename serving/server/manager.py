@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import grpc
 from tensorflow_serving.apis import model_pb2
 
-from serving.server import labels
+from serving.server import call_record, labels
 from serving.server.errors import NothingToServeError, ServingError, invalid
 from serving.server.loader import Load, Loader, Retries
 from serving.server.model_config import ModelConfig, require_versions
@@ -234,6 +234,7 @@ class Models:
                 grpc.StatusCode.NOT_FOUND,
                 f"Servable not found for request: {kind}({asked})",
             )
+        call_record.found(spec.name, version.number)
         return version.model, version.number
 
     def _look_up(self, spec: model_pb2.ModelSpec) -> Version | None:
@@ -271,6 +272,14 @@ class Models:
         """Returns all versions of a model ever seen, newest first."""
         versions = self._versions.get(name, {})
         return [versions[number] for number in sorted(versions, reverse=True)]
+
+    def loaded(self) -> list[tuple[str, int]]:
+        """Returns name and version of everything that can answer."""
+        return [
+            (name, number)
+            for name in list(self._versions)
+            for number in sorted(self.available(name))
+        ]
 
     def ready(self) -> bool:
         """Whether every model has a version that can answer."""

@@ -11,6 +11,7 @@ from tensorflow_serving.apis import (
     model_service_pb2_grpc,
 )
 
+from serving.server import call_record
 from serving.server.errors import ServingError, invalid
 from serving.server.manager import Models
 from serving.server.model_config import from_proto
@@ -81,6 +82,8 @@ def model_status(
         raise invalid("Missing ModelSpec")
     spec = request.model_spec
     versions = models.statuses(spec.name)
+    if versions:
+        call_record.found(spec.name)
     if spec.HasField("version"):
         versions = [each for each in versions if each.number == spec.version.value]
         missing = f"version {spec.version.value}"

@@ -1,6 +1,8 @@
 """Replays a version's warm-up requests before it turns available."""
 
-from collections.abc import Iterator
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,7 @@ from serving.server.model_config import ModelConfig
 from serving.server.multi_inference import run_multi_inference
 from serving.server.prediction import run_predict
 from serving.server.regression import run_regress
-from serving.server.session import LoadedModel
+from serving.server.session import LoadedModel, Runtime
 
 _FILE: Final = Path("assets.extra/tf_serving_warmup_requests")
 _MOST: Final = 1000
@@ -28,26 +30,57 @@ _RUNS: Final = {
 }
 
 
+WarmedUp = Callable[[str, str, float], None]
+"""Takes a version's folder, how its warm-up ended, and its seconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Replays:
+    """What is done with a version's warm-up requests.
+
+    Attributes:
+        wanted: Whether they are replayed.
+        times: How often each of them is.
+        ended: Is told of a warm-up that is over.
+    """
+
+    wanted: bool = True
+    times: int = 1
+    ended: WarmedUp | None = None
+
+
 def load(
-    config: ModelConfig, number: int, warm_up: bool, iterations: int = 1
+    config: ModelConfig,
+    number: int,
+    replays: Replays,
+    runtime: Callable[[Path], Runtime] = lambda _: Runtime(),
 ) -> LoadedModel:
     """Loads a version and, where asked, replays its warm-up requests.
 
     Args:
         config: The model.
         number: The version.
-        warm_up: Whether to replay them.
-        iterations: How often each is replayed.
+        replays: Of its warm-up requests.
+        runtime: Says how to compute the version in a folder.
 
     Raises:
         ServingError: It does not load, or a warm-up request fails.
     """
     path = config.folders().get(number, config.base_path / str(number))
-    model = LoadedModel(path)
-    if warm_up and (path / _FILE).is_file():
+    model = LoadedModel(path, runtime(path))
+    if not replays.wanted or not (path / _FILE).is_file():
+        return model
+    started, status = time.monotonic(), "OK"
+    try:
         for log in _requests(path / _FILE):
-            for _ in range(iterations):
+            for _ in range(replays.times):
                 _replay(model, number, log)
+    except ServingError as error:
+        status = error.code.name
+        raise
+    finally:
+        if replays.ended is not None:
+            replays.ended(str(path), status, time.monotonic() - started)
     return model
 
 

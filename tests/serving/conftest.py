@@ -1,8 +1,9 @@
 """A run, a registry and a server made from a network that trains in no time: never."""
 
+import contextlib
 import dataclasses
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -180,4 +181,46 @@ def adders(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tf.saved_model.save(
             adder, str(base / str(version)), {"serving_default": adder.add}
         )
+    return base
+
+
+@pytest.fixture
+def serve(adders: Path) -> Iterator[Callable[..., Serving]]:
+    """Starts servers with the settings that a test wants; of the adder by default."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**given) -> Serving:
+            settings = {"model_base_path": adders, "port": 0, "rest_api_port": 0}
+            server = EmbeddedServer(ServerConfig(**settings | given))
+            stack.callback(server.stop)
+            grpc_port, rest_port = server.start()
+            channel = stack.enter_context(
+                grpc.insecure_channel(f"127.0.0.1:{grpc_port}")
+            )
+            rest = httpx.Client(base_url=f"http://127.0.0.1:{rest_port}", timeout=60)
+            return Serving(
+                server,
+                channel,
+                prediction_service_pb2_grpc.PredictionServiceStub(channel),
+                model_service_pb2_grpc.ModelServiceStub(channel),
+                stack.enter_context(rest),
+            )
+
+        yield start
+
+
+class Spinner(tf.Module):
+    """Takes as long as it is asked to: counts to the first of its numbers."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="x")])
+    def spin(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        counted = tf.while_loop(lambda n: n < x[0], lambda n: (n + 1,), (0.0,))
+        return {"y": x - x + counted[0]}
+
+
+@pytest.fixture(scope="session")
+def spinner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("spinner")
+    model = Spinner()
+    tf.saved_model.save(model, str(base / "1"), {"serving_default": model.spin})
     return base

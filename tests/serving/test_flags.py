@@ -48,6 +48,18 @@ def test_port_zero_turns_a_port_off():
         ([MODEL, "--grpc_max_threads=0"], "1 or more, got 0"),
         ([MODEL, "--enable_model_warmup=maybe"], "true or false, got 'maybe'"),
         ([MODEL, "--enable_model_warm=true"], "unrecognized arguments"),
+        ([MODEL, "--rest_api_timeout_in_ms=0"], "1 or more, got 0"),
+        ([MODEL, "--log_format=xml"], "one of auto, plain, json, got 'xml'"),
+        ([MODEL, "--grpc_channel_arguments=a"], "must be name=value"),
+        ([MODEL, "--use_alts_credentials"], "ALTS is not supported"),
+        (
+            [
+                MODEL,
+                "--tensorflow_session_parallelism=1",
+                "--tensorflow_inter_op_parallelism=1",
+            ],
+            "sets both kinds of threads",
+        ),
     ],
 )
 def test_wrong_flags_end_with_code_2_and_a_reason(arguments, text, capsys):
@@ -60,3 +72,20 @@ def test_wrong_flags_end_with_code_2_and_a_reason(arguments, text, capsys):
 def test_a_configuration_needs_a_model():
     with pytest.raises(ValueError, match="no model is named"):
         ServerConfig()
+
+
+def test_flags_that_do_nothing_here_are_accepted_in_every_form_and_remembered():
+    given = ["--enable_grpc_healthcheck_service", "--num_load_threads=2"]
+    config = parse([MODEL, *given])
+    assert config.ignored_flags == (
+        "enable_grpc_healthcheck_service",
+        "num_load_threads",
+    )
+    assert parse([MODEL]).ignored_flags == ()
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(["--version"])
+    assert ended.value.code == 0
+    assert "TensorFlow 2." in capsys.readouterr().out

@@ -43,7 +43,7 @@ def base(tmp_path: Path, adders: Path) -> Path:
 
 
 def load(config: ModelConfig, number: int) -> warmup.LoadedModel:
-    return warmup.load(config, number, True)
+    return warmup.load(config, number, warmup.Replays())
 
 
 def started(*configs: ModelConfig) -> Models:

@@ -87,7 +87,9 @@ def multi_log() -> prediction_log_pb2.PredictionLog:
 
 
 def calls(base: Path, iterations: int = 1) -> float:
-    model = warmup.load(ModelConfig("counting", base), VERSION, True, iterations)
+    model = warmup.load(
+        ModelConfig("counting", base), VERSION, warmup.Replays(times=iterations)
+    )
     signature = model.signature("")
     assert signature is not None
     (count,) = model.run(signature, {"x": np.zeros((), "f4")}, ["calls"])
@@ -96,7 +98,7 @@ def calls(base: Path, iterations: int = 1) -> float:
 
 def refusal(base: Path) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(ServingError) as caught:
-        warmup.load(ModelConfig("counting", base), VERSION, True)
+        warmup.load(ModelConfig("counting", base), VERSION, warmup.Replays())
     return caught.value.code, caught.value.text
 
 

@@ -1,0 +1,1 @@
+"""Merges calls that wait for the same computation, as TF Serving's batching does."""
