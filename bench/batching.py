@@ -1,7 +1,7 @@
 """Whether merging calls costs or pays: the embedded server with and without batching.
 
 `python -m bench --only batching` measures the rows; `python -m bench.batching` tries
-sizes and timeouts on the released model, for `serving/container/batching.config`.
+sizes and timeouts on the released model, for `serving/container/batching-cpu.config`.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from pipeline.command import run_command
 from serving.server.embedded import EmbeddedServer
 from serving.server.flags import ServerConfig
 
-CONFIG: Final = Path("serving/container/batching.config")
+CONFIG: Final = Path("serving/container/batching-cpu.config")
 RELEASED: Final = Path("serving/released/mri_contrast")
 
 IN_FLIGHT: Final = 16
@@ -41,7 +41,7 @@ WIDTH: Final = 4096
 NO_SLOWER: Final = 0.97
 """What is left of 1 in the weather of a machine that does other work, too."""
 
-PAYS: Final = 2.0
+PAYS: Final = 1.5
 
 OFF: Final = "off"
 

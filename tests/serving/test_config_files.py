@@ -48,8 +48,9 @@ def test_what_is_left_out_has_tf_servings_defaults(tmp_path):
     )
 
 
-def test_the_file_of_the_container_can_be_used():
-    assert read_batching(CONTAINER / "batching.config").max_batch_size == 64
+@pytest.mark.parametrize("name", ["batching.config", "batching-cpu.config"])
+def test_the_files_of_the_container_can_be_used(name):
+    assert read_batching(CONTAINER / name).max_batch_size == 64
 
 
 @pytest.mark.parametrize(
