@@ -1,7 +1,7 @@
 """What this project's server does not do yet.
 
-A row here is expected to fail, and the suite fails where it passes: once the server does
-it, remove the line. Other servers are not excused.
+A row here is expected to fail, and the suite fails where it passes: once the server
+does it, remove the line. Other servers are not excused.
 """
 
 from collections.abc import Mapping
