@@ -197,7 +197,7 @@ def crowd() -> Signatures:
     x = tf1.placeholder(tf.float32, [None], name="x")
     rows = tf.shape(x)[0]
     outputs = {
-        "y": x,
+        "y": tf.identity(x),  # what is fed cannot be fetched
         "rows": tf.fill([rows], rows),
         "sum": tf.fill([rows], tf.reduce_sum(x)),
     }
@@ -208,7 +208,10 @@ def crowd() -> Signatures:
         "serving_default": signature({"x": x}, outputs),
         "wide": signature(
             {"x": wide},
-            {"y": wide, "rows": tf.fill([tf.shape(wide)[0]], tf.shape(wide)[0])},
+            {
+                "y": tf.identity(wide),
+                "rows": tf.fill([tf.shape(wide)[0]], tf.shape(wide)[0]),
+            },
         ),
         "pair": signature({"a": a, "b": b}, {"y": tf.identity(a), "z": tf.identity(b)}),
     }
