@@ -9,6 +9,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
+from serving.intact import intact
 from serving.server.errors import invalid
 from serving.server.model_config import ModelConfig
 from serving.server.prediction import run_classify, run_predict
@@ -25,7 +26,7 @@ def load(config: ModelConfig, number: int, warm_up: bool) -> LoadedModel:
         ServingError: It does not load, or a warm-up request fails.
     """
     path = config.folders().get(number, config.base_path / str(number))
-    model = LoadedModel(path)
+    model = LoadedModel(intact(path))
     if warm_up and (path / _FILE).is_file():
         for log in _requests(path / _FILE):
             _replay(model, number, log)
