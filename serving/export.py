@@ -90,7 +90,8 @@ def publish(run: Path, root: Path, name: str = NAME, rules: Rules = DEFAULT) -> 
         try:
             evidence = decide(model, loaded, served, rules)
         except GateRefusedError as error:
-            registry.refuse(str(error), run=run.name, gate=error.evidence)
+            told = "; ".join(error.evidence["reasons"])
+            registry.refuse(told, run=run.name, gate=error.evidence)
             raise
         write_card(model, name, loaded, evidence)
         reason = f"export of {run.name}"

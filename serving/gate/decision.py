@@ -32,6 +32,9 @@ def decide(
     Raises:
         GateRefusedError: It may not; the message has the numbers.
     """
+    material = comparison.material_for(run, rules)
+    if material.missing and not rules.allow_unmeasured:
+        raise _unmeasured(material)
     evidence: dict[str, Any] = {
         "stable": None if stable is None else int(stable.name),
         **check(model, run),
@@ -54,33 +57,26 @@ def decide(
         worse += too_slow
     elif served is not None:  # as the interface says; nothing is to be compared
         served = None
-    material = comparison.material_for(run, rules)
     measured, less = comparison.measure(new, served, material)
     evidence |= {
         name: measured.get(kind, "not measured") for kind, name in _NAMES.items()
     }
-    return _decided(evidence, worse + less, _unmeasured(material, rules), rules)
+    reasons = worse + less
+    if reasons and not rules.override:
+        raise GateRefusedError("; ".join(reasons), evidence | {"reasons": reasons})
+    if reasons:
+        evidence |= {"why": rules.override}
+    decision = "overridden" if reasons else "accepted"
+    return evidence | {"decision": decision, "reasons": reasons}
 
 
-def _unmeasured(material: comparison.Material, rules: Rules) -> list[str]:
-    if rules.allow_unmeasured:
-        return []
-    return [
-        f"{_NAMES[kind]}: not measured ({reason}); mend that, or pass "
-        "--allow-unmeasured"
+def _unmeasured(material: comparison.Material) -> GateRefusedError:
+    told = "; ".join(
+        f"{_NAMES[kind]}: not measured ({reason})"
         for kind, reason in material.missing.items()
-    ]
-
-
-def _decided(
-    evidence: dict[str, Any], worse: list[str], unmeasured: list[str], rules: Rules
-) -> dict[str, Any]:
-    if unmeasured or (worse and not rules.override):
-        told = "; ".join(worse + unmeasured)
-        # Paths are told to the user, and not kept.
-        kept = [reason.partition(" (")[0] for reason in unmeasured]
-        raise GateRefusedError(told, evidence | {"reasons": worse + kept})
-    if worse:
-        overridden = {"decision": "overridden", "why": rules.override}
-        return evidence | overridden | {"reasons": worse}
-    return evidence | {"decision": "accepted", "reasons": []}
+    )
+    # The reasons may name folders: they are told, and not kept.
+    kept = [f"{_NAMES[kind]}: not measured" for kind in material.missing]
+    return GateRefusedError(
+        f"{told}; mend that, or pass --allow-unmeasured", {"reasons": kept}
+    )

@@ -175,6 +175,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.timeout(900)  # three exports
 def test_publishing_beside_a_stable_version(
     root: Path, run, headless_run, real: Path, tmp_path: Path, monkeypatch, capsys
 ):

@@ -48,7 +48,7 @@ def check(registry: Registry, told: str) -> None:
     assert set(registry.labels().values()) <= set(versions), told
 
 
-@pytest.mark.timeout(300 + 120 * KILLS)
+@pytest.mark.timeout(600 + 200 * KILLS)
 def test_publishers_at_once_and_kill_9_at_random_moments(run_folder, tmp_path):
     registry = Registry(tmp_path / "models")
     command = [
