@@ -33,7 +33,8 @@ CLI := .venv/bin/mri-contrast
 endif
 
 .PHONY: help setup demo phantom shards verify describe train predict evaluate explain experiments \
-  tune dashboard winner publish-winner k8s publish promote rollback versions image release-model \
+  tune dashboard winner publish-winner k8s publish promote rollback versions verify-models prune \
+  canary image release-model \
   serve identify bench peers profile test lint clean
 
 help: ## List the commands
@@ -103,18 +104,27 @@ k8s: ## Render the manifests (needs kubectl 1.30 or later)
 	@command -v kubectl >/dev/null || { echo "error: kubectl is not installed; python3.11 .ci/install-kubectl build/tools unpacks one" >&2; exit 2; }
 	@kubectl kustomize k8s/serving/overlays/local
 
-publish: $(READY) ## Export RUN= (or the newest) into the registry, gated
+publish: $(READY) ## Export RUN= (or the newest) into the registry, if it is no worse than stable
 	$(PYTHON) -m serving.export $(NAMED_RUN) $(ARGS)
 
 promote: $(READY) ## Make VERSION= the stable one
 	@test -n "$(VERSION)" || { echo "error: no version named; make promote VERSION=2 (make versions lists them)" >&2; exit 2; }
 	$(PYTHON) -m serving.registry promote --version $(VERSION) $(ARGS)
 
-versions: $(READY) ## List the published versions
+versions: $(READY) ## List the published versions with their figures
 	@$(PYTHON) -m serving.registry list $(ARGS)
 
 rollback: $(READY) ## Make the version before it stable again
 	$(PYTHON) -m serving.registry rollback $(ARGS)
+
+verify-models: $(READY) ## Check every byte of the published versions
+	@$(PYTHON) -m serving.registry verify $(ARGS)
+
+prune: $(READY) ## Remove old versions: ARGS="--keep 5"; none with a label, none that a rollback needs
+	$(PYTHON) -m serving.registry prune $(ARGS)
+
+canary: $(READY) ## Ask canary beside stable about SCAN= (or simulated ones), say whether to promote; SERVER=
+	$(PYTHON) -m serving.canary $(if $(SCAN),"$(SCAN)") $(if $(filter-out file,$(origin SERVER)),--server $(SERVER)) $(ARGS)
 
 image: $(READY) ## Build the container image of VERSION=, by Docker, Podman or Buildah
 	@test -n "$(VERSION)" || { echo "error: no version named; make image VERSION=2 (make versions lists them)" >&2; exit 2; }

@@ -1,7 +1,7 @@
 """Real scans that trainings are compared by: read once, judged by each network."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import mri_contrast.slices
 from mri_contrast.errors import UnreadableScan
 from mri_contrast.slices import cut
-from pipeline.contrasts import ACCEPTED
+from pipeline.contrasts import ACCEPTED, CLASSES
 
 if TYPE_CHECKING:  # TensorFlow, which reading scans need not wait for
     from pipeline.answering import Answerer
@@ -38,10 +38,15 @@ class RealScan:
 
 def accepted_scans(root: Path) -> Iterator[RealScan]:
     """Cuts all T1, T2 and FLAIR scans of a folder or CSV file that give slices."""
+    return cut_scans(root, ACCEPTED)
+
+
+def cut_scans(root: Path, classes: Sequence[str] = CLASSES) -> Iterator[RealScan]:
+    """Cuts all scans of some classes of a folder or CSV file that give slices."""
     from pipeline.evaluate import real_scans
 
     for scan in real_scans(root):
-        if scan.contrast not in ACCEPTED:
+        if scan.contrast not in classes:
             continue
         try:
             slices = cut(scan.read())

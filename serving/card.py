@@ -10,14 +10,14 @@ from mri_contrast import slices
 from pipeline.files import write_json
 from pipeline.provenance import made_with
 from pipeline.runs import Run
+from serving.card_page import write_page
 from serving.figures import published
+from serving.inspecting import CARD
 from serving.revision import source_revision
 from serving.signatures import SLICES
 
 LIBRARIES: Final = ("tensorflow", "keras", "numpy", "mri-contrast")
 """Ours, the client's, cut the slices."""
-
-CARD: Final = Path("assets.extra") / "model_card.json"
 
 LICENCE: Final = "Apache-2.0"
 
@@ -34,7 +34,7 @@ NO_DEVICE: Final = (
 
 
 def write_card(model: Path, name: str, run: Run, evidence: dict[str, Any]) -> None:
-    """Writes `assets.extra/model_card.json` into a SavedModel.
+    """Writes `assets.extra/model_card.json` into a SavedModel, and it as a page.
 
     Args:
         model: The SavedModel's folder.
@@ -64,3 +64,4 @@ def write_card(model: Path, name: str, run: Run, evidence: dict[str, Any]) -> No
         "gate": evidence,
     }
     write_json(model / CARD, card)
+    write_page(model, card)

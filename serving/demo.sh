@@ -16,7 +16,8 @@ step "2/6 Train" \
 step "3/6 Evaluate on heads it never saw" \
   pipeline.evaluate --run runs/train/demo --hard-wanted 500
 step "4/6 Export, gate and publish" \
-  serving.export --run runs/train/demo
+  serving.export --run runs/train/demo --allow-unmeasured \
+  --override "the demo: a few heads and minutes of training"
 step "5/6 Simulate fresh heads as files" \
   pipeline.phantom --out data/demo/fresh --subjects 1 --seed 77
 step "6/6 Serve and identify over gRPC" \

@@ -3,13 +3,16 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import tyro
 
 from pipeline.command import DONE, run_command
 from pipeline.runs import Run, load_run, newest_run
 from serving import warmup
 from serving.card import write_card
-from serving.gate import GateRefusedError, check
+from serving.gate import DEFAULT, GateRefusedError, Rules, decide
+from serving.integrity import seal
 from serving.registry import NAME, STABLE, Registry
 from serving.signatures import archive, signatures
 
@@ -24,18 +27,20 @@ class ExportConfig:
         run: Folder of a finished run; the newest in runs/train where none is named.
         root: The registry's root.
         name: The model's name.
+        rules: What the gate measures on and lets through.
     """
 
     run: Path | None = None
     root: Path = Path("models")
     name: str = NAME
+    rules: Annotated[Rules, tyro.conf.arg(name="")] = DEFAULT
 
 
 def main(config: ExportConfig) -> int:
     """Publishes a run, says what to do next, returns the exit code."""
     run = config.run or newest_run()
     try:
-        version = publish(run, config.root, config.name)
+        version = publish(run, config.root, config.name, config.rules)
     except GateRefusedError as error:
         print(f"refused, nothing was published: {error}", file=sys.stderr)
         return GATE_REFUSED
@@ -55,32 +60,46 @@ def announce(run: Path, registry: Registry, version: int) -> None:
         )
 
 
-def publish(run: Path, root: Path, name: str = NAME) -> int:
+def publish(run: Path, root: Path, name: str = NAME, rules: Rules = DEFAULT) -> int:
     """Exports a run, checks the export and puts it into the registry.
+
+    What the gate decided goes to the model card and the history, a refusal to the
+    history.
 
     Args:
         run: Folder of a finished run.
         root: The registry's root.
         name: The model's name.
+        rules: What the gate measures on and lets through.
 
     Returns:
         The published version.
 
     Raises:
         FileNotFoundError: The folder is not a finished run.
-        GateRefusedError: The export would answer wrongly; nothing was published.
+        GateRefusedError: The export would answer wrongly, or is worse than what is
+            served; nothing was published.
     """
     registry = Registry(root, name)
     loaded = load_run(run)
     with registry.workspace() as workspace:
         model = workspace / "model"
         export(loaded, model, name)
-        write_card(model, name, loaded, check(model, loaded))
-        return registry.publish(model, reason=f"export of {run.name}")
+        stable = registry.labels().get(STABLE)
+        served = None if stable is None else registry.folder / str(stable)
+        try:
+            evidence = decide(model, loaded, served, rules)
+        except GateRefusedError as error:
+            told = "; ".join(error.evidence["reasons"])
+            registry.refuse(told, run=run.name, gate=error.evidence)
+            raise
+        write_card(model, name, loaded, evidence)
+        reason = f"export of {run.name}"
+        return registry.publish(model, reason, run=run.name, gate=evidence)
 
 
 def export(run: Run, model: Path, name: str = NAME) -> None:
-    """Writes a run's SavedModel with its warm-up requests, unchecked.
+    """Writes a run's SavedModel with its warm-up requests and digests, unchecked.
 
     Args:
         run: The loaded run.
@@ -91,6 +110,7 @@ def export(run: Run, model: Path, name: str = NAME) -> None:
     collected.write_out(str(model), verbose=False)
     takes = {name: signature.takes.name for name, signature in signatures(run).items()}
     warmup.write(model, name, takes)
+    seal(model)
 
 
 if __name__ == "__main__":

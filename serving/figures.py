@@ -17,7 +17,9 @@ _SPLIT: Final = (
 )
 
 _GROUPS: Final = ("class", "plane", "field")
-"""Sources, and what was read from them, may be names of a user's own."""
+"""Sources may be names of a user's own: of those only simulated ones are told."""
+
+_SIMULATED: Final = "phantom/"
 
 _REAL: Final = (
     *("count", "refused", "accuracy", "mean_accuracy", "mean_verdict_accuracy"),
@@ -40,12 +42,21 @@ def published(metrics: Mapping[str, Any]) -> dict[str, Any]:
         if level in metrics:
             told[level] = _some(metrics[level], _SPLIT)
             if "by" in metrics[level]:
-                told[level]["by"] = _some(metrics[level]["by"], _GROUPS)
+                told[level]["by"] = _groups(metrics[level]["by"])
     if "real" in metrics:
         told["real"] = _some(metrics["real"], _REAL)
         if turned := metrics["real"].get("orientations"):
             told["real"]["orientations"] = _some(turned, _TURNED)
     return told
+
+
+def _groups(by: Mapping[str, Any]) -> dict[str, Any]:
+    told = _some(by, _GROUPS)
+    sources = by.get("source", {})
+    simulated = {
+        name: group for name, group in sources.items() if name.startswith(_SIMULATED)
+    }
+    return told | ({"source": simulated} if simulated else {})
 
 
 def _some(content: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

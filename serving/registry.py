@@ -1,4 +1,4 @@
-"""The registry's commands: list, promote, roll back, and tell TF Serving what to serve.
+"""The registry's commands: look, promote, roll back, prune, verify, tell TF Serving.
 
 Publishing (`python -m serving.export`) changes nothing that is served; promoting does.
 """
@@ -6,12 +6,14 @@ Publishing (`python -m serving.export`) changes nothing that is served; promotin
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import tyro
 
-from pipeline.command import run_command
-from pipeline.files import replacing
+from pipeline.command import DONE, run_command
+from pipeline.files import as_json, replacing
+from serving import inspecting, tables
+from serving.integrity import is_sealed
 from serving.versions import (
     CANARY,
     NAME,
@@ -31,23 +33,109 @@ __all__ = [
 ]
 
 
+FAULTY: Final = 3
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ListVersions:
-    """Shows the versions and what their labels are."""
+    """Shows the versions, what their labels are, and how well they do."""
 
     root: Path = Path("models")
     name: str = NAME
+    json: bool = False
+    """Print JSON instead of a table."""
 
     def __call__(self) -> None:
-        """Prints a line for each version."""
-        registry = Registry(self.root, self.name)
-        if not registry.versions():
-            raise RegistryError(
-                f"{self.root} has no published {self.name}; run `make publish`"
+        """Prints a row for each version."""
+        rows = inspecting.overview(_published(self.root, self.name))
+        if self.json:
+            print(as_json(rows), end="")
+        else:
+            tables.overview(rows)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Show:
+    """Shows all that is known of a version: figures, files, history, model card."""
+
+    version: int
+    root: Path = Path("models")
+    name: str = NAME
+    json: bool = False
+    """Print JSON, with the whole card, instead of tables."""
+
+    def __call__(self) -> None:
+        """Prints it."""
+        found = inspecting.details(Registry(self.root, self.name), self.version)
+        if self.json:
+            print(as_json(found), end="")
+        else:
+            tables.details(found)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Diff:
+    """Shows where the model cards of two versions differ."""
+
+    version: int
+    against: int | None = None
+    """Another version; the stable one if not given."""
+    root: Path = Path("models")
+    name: str = NAME
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def __call__(self) -> None:
+        """Prints a row for each difference."""
+        registry = _published(self.root, self.name)
+        other = registry.labels().get(STABLE) if self.against is None else self.against
+        if other is None:
+            raise RegistryError(f"nothing is {STABLE}; name a version with --against")
+        found = inspecting.differences(registry, self.version, other)
+        if self.json:
+            print(as_json(found), end="")
+        elif found:
+            tables.differences(found, self.version, other)
+        else:
+            print(f"the cards of versions {self.version} and {other} say the same")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verify:
+    """Checks every file of every version, and that the labels name some."""
+
+    version: int | None = None
+    """Check this one alone."""
+    root: Path = Path("models")
+    name: str = NAME
+    json: bool = False
+    """Print JSON instead of lines."""
+
+    def __call__(self) -> int:
+        """Prints what is wrong; returns the exit code."""
+        registry = _published(self.root, self.name)
+        chosen = registry.versions() if self.version is None else [self.version]
+        faults = {one: inspecting.faults(registry, one) for one in chosen}
+        sealed = {one: is_sealed(registry.folder / str(one)) for one in chosen}
+        labels = inspecting.label_faults(registry) if self.version is None else []
+        if self.json:
+            print(
+                as_json({"faults": faults, "sealed": sealed, "labels": labels}), end=""
             )
-        for version in registry.versions():
-            labels = [k for k, v in registry.labels().items() if v == version]
-            print(f"{version:>4}  {', '.join(labels)}".rstrip())
+        else:
+            for one in chosen:
+                whole = "whole" if sealed[one] else "published without digests"
+                print(
+                    f"{registry.folder / str(one)}: {'; '.join(faults[one]) or whole}"
+                )
+            for fault in labels:
+                print(fault)
+        if not labels and not any(faults.values()):
+            return DONE
+        bad = [str(one) for one in chosen if faults[one]]
+        told = f"version {', '.join(bad)} is damaged" if bad else "labels are damaged"
+        print(f"refused: {told}; see above", file=sys.stderr)
+        return FAULTY
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,6 +170,35 @@ class Rollback:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Prune:
+    """Removes old versions: none with a label, none that a rollback would need."""
+
+    keep: int = 5
+    """So many of the newest stay in any case."""
+    dry_run: bool = False
+    """Only tell what would be removed."""
+    reason: str = ""
+    root: Path = Path("models")
+    name: str = NAME
+    json: bool = False
+    """Print JSON instead of a line."""
+
+    def __call__(self) -> None:
+        """Removes them, or tells which."""
+        registry = _published(self.root, self.name)
+        gone = (
+            registry.prunable(self.keep)
+            if self.dry_run
+            else registry.prune(self.keep, self.reason)
+        )
+        if self.json:
+            print(as_json({"removed": gone, "dry_run": self.dry_run}), end="")
+            return
+        told = ", ".join(map(str, gone)) or "nothing"
+        print(f"{'would remove' if self.dry_run else 'removed'}: {told}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Config:
     """Prints TF Serving's models.config, or writes it.
 
@@ -108,10 +225,26 @@ class Config:
                 temporary.write_text(text)
 
 
+def _published(root: Path, name: str) -> Registry:
+    """Returns a registry that has versions.
+
+    Raises:
+        RegistryError: It has none.
+    """
+    registry = Registry(root, name)
+    if not registry.versions():
+        raise RegistryError(f"{root} has no published {name}; run `make publish`")
+    return registry
+
+
 Command = (
     Annotated[ListVersions, tyro.conf.subcommand("list")]
+    | Annotated[Show, tyro.conf.subcommand("show")]
+    | Annotated[Diff, tyro.conf.subcommand("diff")]
+    | Annotated[Verify, tyro.conf.subcommand("verify")]
     | Annotated[Promote, tyro.conf.subcommand("promote")]
     | Annotated[Rollback, tyro.conf.subcommand("rollback")]
+    | Annotated[Prune, tyro.conf.subcommand("prune")]
     | Annotated[Config, tyro.conf.subcommand("config")]
 )
 

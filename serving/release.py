@@ -17,8 +17,10 @@ from pipeline.command import DONE, run_command
 from pipeline.files import write_json
 from pipeline.released import RELEASED, newest_version
 from serving import durable
-from serving.card import CARD
-from serving.registry import NAME, Registry, RegistryError
+from serving.card_page import PAGE, write_page
+from serving.inspecting import CARD, faults, folder_of, size_of
+from serving.integrity import is_sealed, reseal
+from serving.registry import NAME, Registry
 from serving.workspace import workspace
 
 LIMIT: Final = 3_000_000
@@ -70,23 +72,27 @@ def release(config: ReleaseConfig) -> Path:
 
     Raises:
         RegistryError: There is no such version.
-        ReleaseRefusedError: It is too large, or its card lacks what a stranger needs.
+        ReleaseRefusedError: It is damaged or too large, or its card lacks what a
+            stranger needs.
     """
     registry = Registry(config.root, NAME)
-    published = registry.folder / str(config.version)
-    if config.version not in registry.versions():
-        raise RegistryError(
-            f"{registry.folder} has no version {config.version}; "
-            f"published: {registry.versions() or 'none, run `make publish`'}"
-        )
+    published = folder_of(registry, config.version)
     before = newest_version(config.into / NAME)
     number = 1 if before is None else int(before.name) + 1
+    if found := faults(registry, config.version):
+        raise ReleaseRefusedError(
+            f"it is not as it was published: {'; '.join(found)}; publish it again"
+        )
     with workspace(config.into) as prepared:
         model = prepared / "model"
         shutil.copytree(published, model)
         card = json.loads((model / CARD).read_text())
         _check_card(card)
-        write_json(model / CARD, {"version": number, **card})
+        numbered = {"version": number, **card}
+        write_json(model / CARD, numbered)
+        write_page(model, numbered)
+        if is_sealed(model):
+            reseal(model, CARD, PAGE)
         if size_of(model) > LIMIT:
             raise ReleaseRefusedError(
                 f"it has {size_of(model)} bytes, allowed are {LIMIT}: {_largest(model)}"
@@ -99,11 +105,6 @@ def release(config: ReleaseConfig) -> Path:
         if old != placed:
             shutil.rmtree(old)
     return placed
-
-
-def size_of(folder: Path) -> int:
-    """Returns the bytes of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _check_card(card: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
     models/labels.json              which version is `stable`, which is `canary`
     models/models.config            the same for TF Serving: it names them and no others
     models/registry.jsonl           who replaced what, and why: appended, never changed
-    models/mri_contrast/1/          a SavedModel, in place by rename
+    models/mri_contrast/1/          a SavedModel, in place by rename, with the digests
+                                    of its files (integrity.py)
 
 Publishing changes nothing that is served, promoting does. Every command works under
 a lock, so two publishers at once get different versions.
@@ -11,17 +12,14 @@ a lock, so two publishers at once get different versions.
 
 import contextlib
 import dataclasses
-import datetime
 import fcntl
-import getpass
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.files import replacing, write_json
-from serving import durable
+from pipeline.files import replacing, sha256_of, sync, write_json
+from serving import durable, history, integrity
 from serving.workspace import workspace
 
 NAME: Final = "mri_contrast"
@@ -81,14 +79,10 @@ class Registry:
         return {label: int(version) for label, version in labels.items()}
 
     def history(self) -> list[dict[str, Any]]:
-        """Returns the entries of this model in `registry.jsonl`, oldest first."""
-        path = self.root / "registry.jsonl"
-        if not path.is_file():
-            return []
-        entries = map(_entry, path.read_text(errors="replace").splitlines())
-        return [entry for entry in entries if entry and entry["model"] == self.name]
+        """Returns what happened to this model's versions, oldest first."""
+        return history.entries(self.root, self.name)
 
-    def publish(self, prepared: Path, reason: str = "") -> int:
+    def publish(self, prepared: Path, reason: str = "", **evidence: Any) -> int:
         """Moves a complete SavedModel in as the next version; serves nothing new.
 
         The very first version becomes `stable`, so that there is something to serve.
@@ -96,24 +90,40 @@ class Registry:
         Args:
             prepared: The SavedModel's folder, on the same file system as the root.
             reason: Kept in the history.
+            evidence: Kept there as well.
 
         Returns:
             The version.
+
+        Raises:
+            RegistryError: A file is not as it was sealed.
         """
+        integrity.seal(prepared)
+        if found := integrity.damage(prepared):
+            raise RegistryError(
+                f"the prepared model was damaged ({'; '.join(found)}); publish it again"
+            )
+        sums = sha256_of(prepared / integrity.SUMS)
         with self._locked():
-            published = [
+            used = [
                 entry["version"]
                 for entry in self.history()
-                if entry["action"] == "publish"
+                if entry["action"] in ("publish", "prune")
             ]
             # A pruned version's number is never used again.
-            version = max([*self.versions(), *published], default=0) + 1
+            version = max([*self.versions(), *used], default=0) + 1
             self.folder.mkdir(parents=True, exist_ok=True)
             durable.move(prepared, self.folder / str(version))
-            self._record("publish", version=version, reason=reason)
+            told = {"reason": reason, "sums": sums, **evidence}
+            self._record("publish", version=version, **told)
             if STABLE not in self.labels():
                 self._move(STABLE, version, "promote", "the first version")
         return version
+
+    def refuse(self, reason: str, **evidence: Any) -> None:
+        """Notes in the history that something was not published, and why."""
+        with self._locked():
+            self._record("refuse", reason=reason, **evidence)
 
     def promote(self, version: int, label: str = STABLE, reason: str = "") -> None:
         """Points a label at a published version.
@@ -134,18 +144,58 @@ class Registry:
             RegistryError: The label never named another version that still exists.
         """
         with self._locked():
-            current = self.labels().get(label)
-            existing = self.versions()
-            for entry in reversed(self.history()):
-                undone = entry["action"] == "promote" and entry.get("label") == label
-                before = entry.get("replaces")
-                if undone and entry["version"] == current and before in existing:
-                    self._move(label, before, "rollback", reason)
-                    return int(before)
+            before = self.before(label)
+            if before is not None:
+                self._move(label, before, "rollback", reason)
+                return before
         raise RegistryError(
-            f"{label} names version {current} and no earlier one that still exists; "
-            f"versions: {existing or 'none'}; name one with `promote`"
+            f"{label} names version {self.labels().get(label)} and no earlier one that "
+            f"still exists; versions: {self.versions() or 'none'}; name one with "
+            "`promote`"
         )
+
+    def before(self, label: str) -> int | None:
+        """Returns the version that a label would be rolled back to, if there is one."""
+        current, existing = self.labels().get(label), self.versions()
+        for entry in reversed(self.history()):
+            promoted = entry["action"] == "promote" and entry.get("label") == label
+            before = entry.get("replaces")
+            if promoted and entry["version"] == current and before in existing:
+                return int(before)
+        return None
+
+    def prune(self, keep: int, reason: str = "") -> list[int]:
+        """Removes old versions, but none that is served or may be rolled back to.
+
+        Args:
+            keep: So many of the newest stay in any case.
+            reason: Kept in the history.
+
+        Returns:
+            The versions that are gone.
+        """
+        with self.workspace() as gone, self._locked():
+            removed = self.prunable(keep)
+            for version in removed:
+                # Out of every server's sight at once; a kill leaves it to be removed
+                # with the workspace of a process that is gone.
+                durable.move(self.folder / str(version), gone / str(version))
+                sync(self.folder)
+                self._record("prune", version=version, reason=reason)
+        return removed
+
+    def prunable(self, keep: int) -> list[int]:
+        """Returns the versions that `prune` would remove, oldest first.
+
+        Raises:
+            RegistryError: The number is negative.
+        """
+        if keep < 0:
+            raise RegistryError(f"keep must be 0 or more, got {keep}")
+        versions = self.versions()
+        kept = {*self.labels().values(), *versions[max(0, len(versions) - keep) :]}
+        kept |= {before for label in LABELS if (before := self.before(label))}
+        return [version for version in versions if version not in kept]
 
     def _move(self, label: str, version: int, action: str, reason: str) -> None:
         if label not in LABELS:
@@ -191,14 +241,7 @@ class Registry:
                 )
 
     def _record(self, action: str, **what: Any) -> None:
-        entry = {
-            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "user": _user(),
-            "model": self.name,
-            "action": action,
-            **what,
-        }
-        durable.append(self.root / "registry.jsonl", json.dumps(entry))
+        history.record(self.root, self.name, action, **what)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -212,15 +255,6 @@ class Registry:
     def workspace(self) -> contextlib.AbstractContextManager[Path]:
         """A folder beside the versions to prepare the next one in; removed after."""
         return workspace(self.root)
-
-
-def _entry(line: str) -> dict[str, Any] | None:
-    """An entry of the history; None for a line that a crash left unfinished."""
-    try:
-        entry: dict[str, Any] = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return entry
 
 
 def models_config(
@@ -266,10 +300,3 @@ def models_config(
         "}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a numeric user without a name, as in containers
-        return str(os.getuid())

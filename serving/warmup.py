@@ -20,6 +20,9 @@ ALLOWED_SIZES: Final = (1, 8, 16, 24, 32, 64)
 """Batch sizes that batching may form: one plane is 8 slices, a volume 24."""
 
 
+FILE: Final = Path("assets.extra") / "tf_serving_warmup_requests"
+
+
 def write(model: Path, name: str, inputs: dict[str, str]) -> None:
     """Writes the warm-up file of a SavedModel.
 
@@ -28,9 +31,8 @@ def write(model: Path, name: str, inputs: dict[str, str]) -> None:
         name: The model's name.
         inputs: Name of the single input of each signature to warm up.
     """
-    extra = model / "assets.extra"
-    extra.mkdir(exist_ok=True)
-    with tf.io.TFRecordWriter(str(extra / "tf_serving_warmup_requests")) as records:
+    (model / FILE).parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(model / FILE)) as records:
         for log in _requests(name, inputs):
             records.write(log.SerializeToString(deterministic=True))
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from pipeline.experiments.compare import Interval, by_subject, compare, seed_interval
-from tuner.judged import SLICES, Judged
+from pipeline.judged import SLICES, Judged
 
 Verdict = Literal["better", "equal", "worse"]
 

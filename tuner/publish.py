@@ -11,14 +11,16 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import tyro
 
 from pipeline.command import DONE, WRONG_USE, run_command
 from pipeline.files import sha256_of, write_json
 from pipeline.found import settings_of
 from pipeline.processes import must_run
 from serving.export import GATE_REFUSED, announce, publish
-from serving.gate import GateRefusedError
+from serving.gate import DEFAULT, GateRefusedError, Rules
 from serving.image import ImageConfig, build_image
 from serving.registry import Registry
 from tuner.comparing import NOISE
@@ -38,12 +40,14 @@ class PublishConfig:
         root: Folder of the searches.
         models: The registry's root.
         image: Build the container image, too; `--no-image` publishes alone.
+        rules: What the gate measures on and lets through.
     """
 
     name: str = "default"
     root: Path = Path("runs/tune")
     models: Path = Path("models")
     image: bool = True
+    rules: Annotated[Rules, tyro.conf.arg(name="")] = DEFAULT
 
     @property
     def folder(self) -> Path:
@@ -123,7 +127,7 @@ def _version(config: PublishConfig, run: Path, split: str) -> int:
             return int(before["version"])
     if not (run / "evaluation.json").is_file():
         must_run("pipeline.evaluate", "--run", run, "--split", split)
-    version = publish(run, config.models)
+    version = publish(run, config.models, rules=config.rules)
     write_json(
         path,
         {

@@ -23,13 +23,13 @@ from pipeline.answering import of_export, of_run
 from pipeline.command import run_command
 from pipeline.files import locked, write_json
 from pipeline.found import ENDING, save_preset, settings_of
+from pipeline.judged import judged
 from pipeline.judging import RealScan, accepted_scans, refuse_other
 from pipeline.manifest import Manifest
 from pipeline.processes import must_run
 from pipeline.runs import load_run
 from tuner import winner as winners
 from tuner.comparing import Network, against, figures, markdown
-from tuner.judged import judged
 from tuner.sides import (
     RetrainConfig,
     Side,

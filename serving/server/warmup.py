@@ -11,6 +11,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
+from serving.intact import intact
 from serving.server.classification import run_classify
 from serving.server.errors import ServingError, invalid
 from serving.server.model_config import ModelConfig
@@ -67,7 +68,7 @@ def load(
         ServingError: It does not load, or a warm-up request fails.
     """
     path = config.folders().get(number, config.base_path / str(number))
-    model = LoadedModel(path, runtime(path))
+    model = LoadedModel(intact(path), runtime(path))
     if not replays.wanted or not (path / _FILE).is_file():
         return model
     started, status = time.monotonic(), "OK"

@@ -19,10 +19,14 @@ from pipeline.model import build
 from pipeline.presets import preset
 from pipeline.runs import Calibration, Run, load_run, write_json
 from serving import export, registry
+from serving.gate import Rules
 from serving.server.embedded import EmbeddedServer
 from serving.server.flags import ServerConfig
 
 NAME = "mri_contrast"
+
+UNMEASURED = Rules(allow_unmeasured=True)
+"""Runs that were never trained have no shards, and no test needs real scans."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Serving:
     predict: prediction_service_pb2_grpc.PredictionServiceStub
     models: model_service_pb2_grpc.ModelServiceStub
     rest: httpx.Client
+    target: str
 
 
 def small_network(seed: int = 7, *, heads: bool = True) -> keras.Model:
@@ -103,7 +108,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Path:
     """A registry with version 1, published from the run, as `stable`, and its copy,
     version 2, as `canary`."""
     root = tmp_path_factory.mktemp("models")
-    export.publish(run_folder, root)
+    export.publish(run_folder, root, rules=UNMEASURED)
     models = registry.Registry(root)
     with models.workspace() as workspace:
         models.publish(
@@ -140,6 +145,7 @@ def serving(root: Path) -> Iterator[Serving]:
             prediction_service_pb2_grpc.PredictionServiceStub(channel),
             model_service_pb2_grpc.ModelServiceStub(channel),
             rest,
+            f"127.0.0.1:{grpc_port}",
         )
     server.stop()
 

@@ -20,6 +20,8 @@ from serving.registry import Registry
 from serving.revision import source_revision
 from serving.signatures import signatures
 
+UNMEASURED = gate.Rules(allow_unmeasured=True)
+
 
 def test_tf1_session_answers_equal_keras(saved_model, run, slices, expected):
     evidence = gate.check(saved_model, run)
@@ -61,7 +63,8 @@ def test_the_export_tells_plane_and_gadolinium_as_keras_does(saved_model, run, s
 def test_a_network_without_heads_is_published_without_their_outputs(
     headless_run, tmp_path
 ):
-    assert main(ExportConfig(headless_run.path, tmp_path / "models")) == 0
+    config = ExportConfig(headless_run.path, tmp_path / "models", rules=UNMEASURED)
+    assert main(config) == 0
     loaded = tf.saved_model.load(str(tmp_path / "models" / "mri_contrast" / "1"))
     outputs = loaded.signatures["slices_v1"].structured_outputs
     assert set(outputs) == {*CLASSES, "aux_rho", "aux_accept"}
@@ -177,4 +180,9 @@ def test_a_refusal_ends_with_code_3_and_its_reason(tmp_path, run, capsys):
     assert "leave random layers out" in capsys.readouterr().err
     registry = Registry(tmp_path / "models")
     assert registry.versions() == []
-    assert [path.name for path in registry.root.iterdir()] == []
+    (refusal,) = registry.history()
+    assert refusal["action"] == "refuse"
+    assert refusal["gate"]["decision"] == "refused"
+    assert "leave random layers out" in refusal["reason"]
+    left = {path.name for path in registry.root.iterdir()}
+    assert left == {"registry.jsonl", ".lock"}

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,15 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.registry import Registry, RegistryError, models_config
+from serving.registry import (
+    Diff,
+    ListVersions,
+    Prune,
+    Registry,
+    RegistryError,
+    Show,
+    models_config,
+)
 
 
 def publish(root: Path, count: int = 1) -> list[int]:
@@ -56,8 +65,7 @@ def test_rolling_back_skips_a_version_that_is_gone(tmp_path):
     publish(tmp_path, 2)
     registry = Registry(tmp_path)
     registry.promote(2)
-    (tmp_path / "mri_contrast/1/saved_model.pb").unlink()
-    (tmp_path / "mri_contrast/1").rmdir()
+    shutil.rmtree(tmp_path / "mri_contrast/1")
     with pytest.raises(RegistryError, match=r"versions: \[2\]"):
         registry.rollback()
 
@@ -77,8 +85,7 @@ def test_history_tells_who_replaced_what_and_why(tmp_path):
 
 def test_a_removed_versions_number_is_not_used_again(tmp_path):
     publish(tmp_path, 2)
-    (tmp_path / "mri_contrast/2/saved_model.pb").unlink()
-    (tmp_path / "mri_contrast/2").rmdir()
+    shutil.rmtree(tmp_path / "mri_contrast/2")
     assert publish(tmp_path) == [3]
 
 
@@ -146,7 +153,9 @@ def test_commands_list_promote_roll_back_and_write_the_config(tmp_path):
     root = ("--root", str(tmp_path))
     promoted = command("promote", "--version", "2", "--reason", "better", *root)
     assert promoted.stdout == "stable is now version 2\n"
-    assert command("list", *root).stdout == "   1\n   2  stable\n"
+    rows = [line.split()[:2] for line in command("list", *root).stdout.splitlines()]
+    assert rows[0] == ["version", "labels"]
+    assert rows[2][:2] == ["2", "stable"]
     assert command("rollback", *root).stdout == "stable is version 1 again\n"
     config = tmp_path / "written.config"
     assert command("config", *root, "--out", str(config)).returncode == 0
@@ -245,3 +254,78 @@ def test_a_folder_whose_number_is_no_version_is_passed_over(tmp_path):
     (tmp_path / "mri_contrast" / ("9" * 30)).mkdir()
     assert publish(tmp_path) == [2]
     assert Registry(tmp_path).versions() == [1, 2]
+
+
+def test_pruning_keeps_what_is_served_and_what_a_rollback_needs(tmp_path):
+    publish(tmp_path, 7)
+    registry = Registry(tmp_path)
+    registry.promote(3)
+    registry.promote(4)
+    registry.promote(5, "canary")
+    assert registry.prunable(1) == [1, 2, 6]
+    assert registry.prune(1, reason="the disk is full") == [1, 2, 6]
+    assert registry.versions() == [3, 4, 5, 7]
+    assert registry.history()[-1]["reason"] == "the disk is full"
+    assert registry.rollback() == 3
+    assert [path.name for path in tmp_path.glob(".preparing-*")] == []
+    assert registry.prune(0) == [4, 7]
+    assert registry.prune(0) == []
+    assert publish(tmp_path) == [8], "a pruned version's number is not used again"
+    with pytest.raises(RegistryError, match="keep must be 0 or more"):
+        registry.prune(-1)
+
+
+def test_pruning_keeps_all_where_there_are_fewer(tmp_path):
+    publish(tmp_path, 3)
+    assert Registry(tmp_path).prune(5) == []
+
+
+def write_card(root: Path, version: int, accuracy: float) -> None:
+    card = {
+        "run": f"run-{version}",
+        "metrics": {
+            "volumes": {"accuracy": accuracy, "calibration": {"ece": 0.0123}},
+            "real": {"mean_verdict_accuracy": 0.9},
+        },
+        "hyper_parameters": {"filters": [8, 16], "dropout": 0.2},
+        "training": {},
+    }
+    path = root / "mri_contrast" / str(version) / "assets.extra/model_card.json"
+    path.write_text(json.dumps(card))
+
+
+def test_commands_show_figures_differences_and_json(tmp_path, capsys):
+    publish(tmp_path, 2)
+    for version, accuracy in ((1, 0.95), (2, 0.97)):
+        write_card(tmp_path, version, accuracy)
+    ListVersions(root=tmp_path)()
+    row = capsys.readouterr().out.splitlines()[1]
+    assert row.split()[:2] == ["1", "stable"]
+    assert all(told in row for told in ("run-1", "95.0%", "0.012", "90.0%", "MB"))
+    ListVersions(root=tmp_path, json=True)()
+    rows = json.loads(capsys.readouterr().out)
+    assert [each["accuracy"] for each in rows] == [0.95, 0.97]
+    assert [each["labels"] for each in rows] == [["stable"], []]
+    Diff(2, root=tmp_path, json=True)()
+    told = json.loads(capsys.readouterr().out)
+    assert told["metrics.volumes.accuracy"] == [0.97, 0.95]
+    assert told["run"] == ["run-2", "run-1"]
+    assert "hyper_parameters.filters" not in told
+    Diff(2, root=tmp_path)()
+    assert "metrics.volumes.accuracy" in capsys.readouterr().out
+    Diff(1, root=tmp_path)()
+    assert capsys.readouterr().out == "the cards of versions 1 and 1 say the same\n"
+    Show(2, root=tmp_path)()
+    said = capsys.readouterr().out
+    assert "assets.extra/model_card.json" in said
+    assert "publish" in said
+    Show(1, root=tmp_path, json=True)()
+    told = json.loads(capsys.readouterr().out)
+    assert told["card"]["hyper_parameters"]["filters"] == [8, 16]
+    assert [each["action"] for each in told["history"]] == ["publish", "promote"]
+    Prune(keep=0, dry_run=True, root=tmp_path)()
+    assert capsys.readouterr().out == "would remove: 2\n"
+    Prune(keep=0, root=tmp_path, json=True)()
+    assert json.loads(capsys.readouterr().out) == {"removed": [2], "dry_run": False}
+    with pytest.raises(RegistryError, match="has no version 2"):
+        Show(2, root=tmp_path)()

@@ -18,9 +18,10 @@ from pipeline import scoring
 from pipeline.answering import of_export, open_answerer
 from pipeline.released import RELEASED, newest_version
 from serving import release
-from serving.card import CARD
+from serving.inspecting import CARD, size_of
+from serving.integrity import reseal, seal
 from serving.registry import NAME, Registry, RegistryError
-from serving.release import LIMIT, ReleaseConfig, ReleaseRefusedError, size_of
+from serving.release import LIMIT, ReleaseConfig, ReleaseRefusedError
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 def change_card(model: Path, **changes: object) -> None:
     card = json.loads((model / CARD).read_text())
     (model / CARD).write_text(json.dumps({**card, **changes}))
+    reseal(model, CARD)
 
 
 @pytest.fixture
@@ -78,6 +80,7 @@ def test_a_version_that_is_too_large_is_refused_and_nothing_changes(published, c
     release.release(config(published))
     before = files(published.parent / "released")
     (published / NAME / "1" / "variables" / "more").write_bytes(bytes(LIMIT))
+    seal(published / NAME / "1")
     assert release.main(config(published)) == 3
     assert "variables/more 3000000" in capsys.readouterr().err
     assert files(published.parent / "released") == before

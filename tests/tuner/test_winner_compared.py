@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pipeline.judged import REAL, SLICES, Judged
 from tuner.comparing import Network, against, figures, markdown, verdict
-from tuner.judged import REAL, SLICES, Judged
 
 SUBJECTS = 60
 
@@ -15,7 +15,8 @@ def said(wrong: float, *, seed: int, slices: int = 10) -> Judged:
     subjects = np.repeat(np.arange(SUBJECTS), slices)
     hard = random.beta(1, (1 - wrong) / wrong, SUBJECTS)[subjects]
     found = random.random(len(subjects)) < hard
-    return Judged(found, np.where(found, 2.0, 0.1), subjects.astype(str))
+    sure = np.full(len(found), 0.9)
+    return Judged(found, np.where(found, 2.0, 0.1), subjects.astype(str), sure)
 
 
 def network(name: str, wrong: float, seeds: int = 3) -> Network:
@@ -26,9 +27,9 @@ def network(name: str, wrong: float, seeds: int = 3) -> Network:
 def exactly(name: str, *wrong: list[bool], losses: float = 0.5) -> Network:
     """Seeds with just these answers on two subjects of two slices each."""
     subjects = np.array(["a", "a", "b", "b"])
-    loss = np.full(4, losses)
+    loss, sure = np.full(4, losses), np.full(4, 0.9)
     return Network(
-        name, {}, [{SLICES: Judged(np.array(w), loss, subjects)} for w in wrong]
+        name, {}, [{SLICES: Judged(np.array(w), loss, subjects, sure)} for w in wrong]
     )
 
 

@@ -12,7 +12,7 @@ from pipeline.answering import Answerer
 from pipeline.contrasts import CLASSES
 from pipeline.dataset import evaluation_batches, explained_damage
 from pipeline.evaluate.answers import answer_slices
-from pipeline.judging import RealScan, judge, losses
+from pipeline.judging import RealScan, losses
 
 SLICES: Final = "slices"
 REAL: Final = "real scans"
@@ -28,26 +28,28 @@ class Judged:
         wrong: (n,) whether the likeliest class is another than the true one.
         loss: (n,) float64 calibrated log-loss, at most 13.8.
         subjects: (n,) whose they are.
+        confidence: (n,) float64 probability of the likeliest class.
     """
 
     wrong: NDArray[np.bool_]
     loss: NDArray[np.float64]
     subjects: NDArray[np.str_]
+    confidence: NDArray[np.float64]
 
 
 def judged(
-    answerer: Answerer, shards: Path, split: str, real: Sequence[RealScan]
+    answerer: Answerer, shards: Path | None, split: str, real: Sequence[RealScan]
 ) -> dict[str, Judged]:
     """Asks a network about every slice of a split, and every real scan.
 
     Args:
         answerer: The network.
-        shards: Folder of shards with their manifest.
+        shards: Folder of shards with their manifest; there may be none.
         split: Which of theirs.
-        real: Of T1, T2 and FLAIR; there may be none.
+        real: Of classes that it tells apart; there may be none.
 
     Returns:
-        `SLICES`, and `REAL` where there are real scans.
+        `SLICES` where there are shards, and `REAL` where there are real scans.
 
     Raises:
         ValueError: It tells other classes apart, or a shard is damaged.
@@ -57,8 +59,12 @@ def judged(
             f"{answerer.name} tells {', '.join(answerer.classes)} apart, not "
             f"{', '.join(CLASSES)}: they cannot be compared"
         )
-    found = {SLICES: _on_slices(answerer, shards, split)}
-    return found | ({REAL: _on_real(answerer, real)} if real else {})
+    found = {}
+    if shards is not None:
+        found[SLICES] = _on_slices(answerer, shards, split)
+    if real:
+        found[REAL] = _on_real(answerer, real)
+    return found
 
 
 def _on_slices(answerer: Answerer, shards: Path, split: str) -> Judged:
@@ -66,14 +72,19 @@ def _on_slices(answerer: Answerer, shards: Path, split: str) -> Judged:
         batches = evaluation_batches(shards, split, batch_size=_BATCH)
         answers, _ = answer_slices(answerer, batches)
     truth = answers.probabilities[np.arange(len(answers)), answers.labels]
-    return Judged(~answers.right, losses(truth), answers.subjects)
+    return Judged(~answers.right, losses(truth), answers.subjects, answers.confidence)
 
 
 def _on_real(answerer: Answerer, scans: Sequence[RealScan]) -> Judged:
-    said = judge(answerer, scans)
-    each = [said[scan.name] for scan in scans]
+    said = [
+        answerer.verdict(answerer.log_probabilities(scan.slices)).probabilities
+        for scan in scans
+    ]
+    truth = [shares[scan.contrast] for shares, scan in zip(said, scans, strict=True)]
+    surest = [max(shares.values()) for shares in said]
     return Judged(
-        wrong=np.array([not right for _, _, right in each]),
-        loss=losses(np.array([truth for _, truth, _ in each])),
+        wrong=np.less(truth, surest),
+        loss=losses(np.array(truth)),
         subjects=np.array([scan.subject for scan in scans]),
+        confidence=np.array(surest),
     )

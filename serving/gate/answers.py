@@ -1,6 +1,5 @@
-"""Refuses an export that would serve wrong answers, or take the server down."""
+"""Whether an export answers as its run does, twice alike, and refuses wrong shapes."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,17 +9,14 @@ import tensorflow as tf
 from mri_contrast.slices import SIZE
 from pipeline.runs import Run
 from pipeline.scoring import normalise
+from serving.gate import warm_up
+from serving.gate.refusal import GateRefusedError
+from serving.gate.session import Call, opened
 from serving.signatures import SLICES, named_outputs
 from serving.warmup import ALLOWED_SIZES, example, png
 
 TOLERANCE: Final = 1e-4
 """Largest difference of an output between the export and Keras."""
-
-Call = Callable[[np.ndarray], dict[str, np.ndarray]]
-
-
-class GateRefusedError(Exception):
-    """The export must not be published; the message says why."""
 
 
 def check(model: Path, run: Run) -> dict[str, Any]:
@@ -34,44 +30,24 @@ def check(model: Path, run: Run) -> dict[str, Any]:
         The evidence, for the model card.
 
     Raises:
-        GateRefusedError: An input is unguarded, an answer differs from Keras or from
-            itself, or a wrong shape is not refused.
+        GateRefusedError: A file is damaged, an input is unguarded, an answer differs
+            from Keras or from itself, a wrong shape is not refused, or a warm-up
+            request fails.
     """
     expected = _expected(run)
-    graph = tf.Graph()
-    with graph.as_default(), tf.compat.v1.Session() as session:
-        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(model))
-        signatures = {
-            name: definition
-            for name, definition in meta.signature_def.items()
-            if definition.inputs
-        }
-        # First, since a wrong shape into an unguarded convolution ends this process.
-        for name, definition in signatures.items():
-            _check_guarded(name, definition, meta.graph_def)
-        calls = {
-            name: _call(session, definition) for name, definition in signatures.items()
-        }
-        for name, call in calls.items():
+    with opened(model) as export:
+        for name, call in export.calls.items():
             _check_repeatable(name, call)
-        _check_wrong_shapes(calls[SLICES])
-        difference = _check_against_keras(calls[SLICES], expected)
+        _check_wrong_shapes(export.calls[SLICES])
+        difference = _check_against_keras(export.calls[SLICES], expected)
+        requests = warm_up.requests(model)
+        warm_up.replay(requests, export.calls)
     return {
-        "signatures": sorted(calls),
+        "signatures": sorted(export.calls),
         "largest_difference_to_keras": difference,
         "tolerance": TOLERANCE,
+        "warm_up_requests": len(requests),
     }
-
-
-def _call(session: tf.compat.v1.Session, definition: Any) -> Call:
-    (fed,) = definition.inputs.values()
-    fetched = {alias: info.name for alias, info in definition.outputs.items()}
-
-    def call(value: np.ndarray) -> dict[str, np.ndarray]:
-        answer: dict[str, np.ndarray] = session.run(fetched, {fed.name: value})
-        return answer
-
-    return call
 
 
 def sample(signature: str, count: int) -> np.ndarray:
@@ -138,38 +114,3 @@ def _check_against_keras(call: Call, expected: dict[str, np.ndarray]) -> float:
                 f"is {TOLERANCE:g}; export again from the run's model.keras"
             )
     return max(differences.values())
-
-
-def _check_guarded(name: str, definition: Any, graph: Any) -> None:
-    functions = {
-        function.signature.name: function for function in graph.library.function
-    }
-    nodes = {node.name: node for node in graph.node}
-    for alias, info in definition.inputs.items():
-        source = info.name.split(":")[0]
-        users = [node for node in nodes.values() if source in _inputs(node)]
-        if not users or not all(
-            _guards(user, _inputs(user).index(source), functions) for user in users
-        ):
-            raise GateRefusedError(
-                f"input {alias} of {name} does not pass tf.ensure_shape first, so a "
-                "wrong shape could end the serving process"
-            )
-
-
-def _guards(node: Any, position: int, functions: dict[str, Any]) -> bool:
-    """Whether a node checks its input's shape before anything else sees it."""
-    if node.op == "EnsureShape":
-        return True
-    called = functions.get(node.attr["f"].func.name)
-    if called is None:
-        return False
-    argument = called.signature.input_arg[position].name
-    users = [inner for inner in called.node_def if argument in _inputs(inner)]
-    return bool(users) and all(
-        _guards(user, _inputs(user).index(argument), functions) for user in users
-    )
-
-
-def _inputs(node: Any) -> list[str]:
-    return [name.lstrip("^").split(":")[0] for name in node.input]

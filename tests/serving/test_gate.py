@@ -1,0 +1,219 @@
+"""What the gate says of a version beside the stable one."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.contrasts import CLASSES
+from pipeline.judged import REAL, SLICES, Judged
+from serving import gate
+from serving.export import ExportConfig, main
+from serving.gate import budget, comparison
+from serving.gate.interface import incompatible, interface_of
+from serving.inspecting import card_of
+from serving.paired import Ratio, ratio_of
+from serving.registry import Registry
+
+SUBJECTS, EACH = 40, 20
+
+
+def said(wrong: float, confidence: float, seed: int = 0) -> Judged:
+    """Slices of which a share is wrong, at one probability."""
+    random = np.random.default_rng(seed)
+    count = SUBJECTS * EACH
+    return Judged(
+        wrong=random.random(count) < wrong,
+        loss=np.zeros(count),
+        subjects=np.repeat(np.arange(SUBJECTS), EACH).astype(str),
+        confidence=np.clip(random.normal(confidence, 0.01, count), 0, 1),
+    )
+
+
+def test_less_accurate_beyond_noise_is_refused_with_the_numbers():
+    evidence, (reason,) = comparison.compare_judged(
+        said(0.15, 0.9), said(0.05, 0.9, seed=1), SLICES
+    )
+    assert "less accurate than stable beyond noise" in reason
+    assert f"of {SUBJECTS} subjects" in reason
+    low, high = evidence["wrong_interval"]
+    assert 0 < low < evidence["wrong_difference"] < high
+    assert f"{low:+.2%} to {high:+.2%}" in reason
+
+
+def test_a_difference_within_noise_is_none():
+    evidence, reasons = comparison.compare_judged(
+        said(0.10, 0.9), said(0.10, 0.9, seed=1), SLICES
+    )
+    assert reasons == []
+    low, high = evidence["wrong_interval"]
+    assert low < 0 < high
+    low, high = evidence["calibration_interval"]
+    assert low < 0 < high
+
+
+def test_worse_calibrated_beyond_noise_is_refused():
+    new = said(0.10, 0.99)
+    stable = dataclasses.replace(new, confidence=said(0.10, 0.90).confidence)
+    evidence, (reason,) = comparison.compare_judged(new, stable, REAL)
+    assert "worse calibrated than stable beyond noise" in reason
+    assert evidence["wrong_difference"] == 0
+    low, high = evidence["calibration_interval"]
+    assert 0 < low < evidence["calibration_difference"] < high < 0.1
+    better, reasons = comparison.compare_judged(stable, new, REAL)
+    assert reasons == []
+    assert better["calibration_difference"] < 0
+
+
+def test_the_same_answers_differ_in_nothing():
+    evidence, reasons = comparison.compare_judged(said(0.1, 0.9), said(0.1, 0.9), REAL)
+    assert reasons == []
+    assert evidence["wrong_interval"] == [0, 0]
+    assert evidence["calibration_interval"] == [0, 0]
+
+
+def test_a_few_subjects_tell_nothing():
+    new, stable = said(1, 0.9), said(0, 0.9)
+    few = np.array(["a", "b"]).repeat(SUBJECTS * EACH // 2)
+    evidence, reasons = comparison.compare_judged(
+        dataclasses.replace(new, subjects=few),
+        dataclasses.replace(stable, subjects=few),
+        SLICES,
+    )
+    assert reasons == []
+    assert evidence == {"stable": "not compared: 2 subjects tell nothing"}
+
+
+def test_times_are_compared_pair_by_pair():
+    random = np.random.default_rng(0)
+    load = random.uniform(1, 10, 25)  # of the machine, which hits both alike
+    ratio = ratio_of(3 * load * random.uniform(0.95, 1.05, 25), load)
+    assert ratio.low < 3 < ratio.high
+    assert ratio.low > 2.8
+    assert ratio.high < 3.2
+    assert budget.too_slow(ratio, 3.5) == []
+    (reason,) = budget.too_slow(ratio, 2)
+    assert "25 pairs), allowed is 2 (--max-ratio)" in reason
+
+
+def test_too_few_pairs_of_times_refuse_nothing():
+    assert ratio_of([9, 9, 9], [1, 1, 1]) == Ratio(9, 0, float("inf"), 3)
+    assert budget.too_slow(ratio_of([9, 9, 9], [1, 1, 1]), 2) == []
+
+
+OLD = {
+    "slices_v1": {
+        "inputs": {"slices": "uint8 [?,150,150]"},
+        "outputs": {"T1": "float32 [?]", "aux_plane": "float32 [?]"},
+    },
+    "explain": {
+        "inputs": {"slices": "uint8 [?,150,150]"},
+        "outputs": {"heat": "float32 [?,?,?]"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"slices_v1": OLD["slices_v1"]}, "signature explain is missing"),
+        (
+            {**OLD, "explain": {**OLD["explain"], "outputs": {}}},
+            "output heat of explain is missing",
+        ),
+        (
+            {**OLD, "explain": {**OLD["explain"], "outputs": {"heat": "int8 [?]"}}},
+            "output heat of explain is int8 [?], of stable float32 [?,?,?]",
+        ),
+        (
+            {**OLD, "explain": {**OLD["explain"], "inputs": {"slices": "uint8 [?]"}}},
+            "explain takes slices uint8 [?], stable takes slices uint8 [?,150,150]",
+        ),
+    ],
+)
+def test_what_callers_would_miss_is_told(changed, told):
+    assert incompatible(changed, OLD) == [told]
+
+
+def test_more_signatures_and_outputs_are_compatible():
+    more = {**OLD, "new": OLD["explain"]}
+    assert incompatible(more, OLD) == []
+    assert incompatible(OLD, OLD) == []
+
+
+def test_the_interface_is_read_from_the_model(saved_model):
+    found = interface_of(saved_model)
+    assert found["slices_v1"]["inputs"] == {"slices": "uint8 [?,150,150]"}
+    assert set(CLASSES) <= set(found["slices_v1"]["outputs"])
+    assert found["classify"]["outputs"]["scores"].startswith("float32 [?")
+
+
+def test_what_was_decided_is_in_the_card(root: Path):
+    told = card_of(root / "mri_contrast" / "1")["gate"]
+    assert told["decision"] == "accepted"
+    assert told["real"] == told["test_split"] == "not measured"
+    assert told["warm_up_requests"] == 30
+    assert told["stable"] is None
+    published = Registry(root).history()[0]
+    assert published["gate"] == told
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pictures of each class, of eight people."""
+    folder = tmp_path_factory.mktemp("real")
+    lines = ["path,label,subject"]
+    for index, contrast in enumerate(2 * CLASSES):
+        pixels = np.full((40, 40), 4, np.uint8)
+        pixels[5:35, 5:35] = np.random.default_rng(index).integers(40, 200, (30, 30))
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+        lines.append(f"{index}.png,{contrast},person{index}")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.mark.timeout(900)  # three exports
+def test_publishing_beside_a_stable_version(
+    root: Path, run, headless_run, real: Path, tmp_path: Path, monkeypatch, capsys
+):
+    """The whole way: unmeasured, as good as stable, too large, of less outputs."""
+    models = tmp_path / "models"
+    shutil.copytree(root, models)
+    registry = Registry(models)
+    monkeypatch.delenv("MRI_REAL_DATA", raising=False)
+
+    assert main(ExportConfig(run.path, models)) == 3
+    refusal = capsys.readouterr().err
+    assert "test_split: not measured" in refusal
+    assert "real: not measured (MRI_REAL_DATA names no folder" in refusal
+    assert "--allow-unmeasured" in refusal
+
+    rules = gate.Rules(real=real, allow_unmeasured=True, max_ratio=1000)
+    assert main(ExportConfig(run.path, models, rules=rules)) == 0
+    told = card_of(models / "mri_contrast" / "3")["gate"]
+    assert told["stable"] == 1
+    assert told["real"]["count"] == told["real"]["subjects"] == 8
+    assert told["real"]["wrong_interval"] == [0, 0]
+    assert told["budget"]["pairs"] == budget.PAIRS
+    assert registry.labels()["stable"] == 1
+
+    capsys.readouterr()
+    strict = dataclasses.replace(rules, max_bytes=1000)
+    assert main(ExportConfig(headless_run.path, models, rules=strict)) == 3
+    refusal = capsys.readouterr().err
+    assert "output aux_plane of slices_v1 is missing" in refusal
+    assert "allowed are 1000 (--max-bytes)" in refusal
+    last = registry.history()[-1]
+    assert (last["action"], last["run"]) == ("refuse", headless_run.path.name)
+    assert len(last["gate"]["reasons"]) >= 2
+    assert str(real) not in (models / "registry.jsonl").read_text()
+    assert registry.versions() == [1, 2, 3]
+
+    wanted = dataclasses.replace(strict, override="heads are not needed any more")
+    assert main(ExportConfig(headless_run.path, models, rules=wanted)) == 0
+    told = card_of(models / "mri_contrast" / "4")["gate"]
+    assert told["decision"] == "overridden"
+    assert told["why"] == "heads are not needed any more"
