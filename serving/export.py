@@ -8,6 +8,7 @@ from typing import Any, Final
 from pipeline.command import DONE, run_command
 from pipeline.runs import Run, load_run, newest_run
 from serving import warmup
+from serving.canonical import canonicalise
 from serving.card import write_card
 from serving.gate import GateRefusedError, check
 from serving.registry import NAME, STABLE, Registry
@@ -82,6 +83,8 @@ def publish(run: Path, root: Path, name: str = NAME) -> int:
 def export(run: Run, model: Path, name: str = NAME) -> None:
     """Writes a run's SavedModel with its warm-up requests, unchecked.
 
+    The same run gives the same bytes, in any process that has the same libraries.
+
     Args:
         run: The loaded run.
         model: Folder to make.
@@ -89,6 +92,7 @@ def export(run: Run, model: Path, name: str = NAME) -> None:
     """
     collected: Any = archive(run)
     collected.write_out(str(model), verbose=False)
+    canonicalise(model)
     takes = {name: signature.takes.name for name, signature in signatures(run).items()}
     warmup.write(model, name, takes)
 
