@@ -33,8 +33,8 @@ CLI := .venv/bin/mri-contrast
 endif
 
 .PHONY: help setup demo phantom shards verify describe train predict evaluate explain experiments \
-  tune dashboard winner publish-winner k8s publish promote rollback versions image release-model \
-  serve identify bench peers profile test lint clean
+  tune dashboard winner publish-winner k8s publish promote rollback versions image image-train \
+  release-model serve identify bench peers profile test lint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ rollback: $(READY) ## Make the version before it stable again
 image: $(READY) ## Build the container image of VERSION=, by Docker, Podman or Buildah
 	@test -n "$(VERSION)" || { echo "error: no version named; make image VERSION=2 (make versions lists them)" >&2; exit 2; }
 	$(PYTHON) -m serving.image --version $(VERSION) $(ARGS)
+
+image-train: $(READY) ## Build the image that trains; ARGS="--lock requirements-gpu.lock" for GPUs
+	$(PYTHON) -m serving.image_train $(ARGS)
 
 release-model: $(READY) ## Copy VERSION= into serving/released, for every checkout
 	@test -n "$(VERSION)" || { echo "error: no version named; make release-model VERSION=2 (make versions lists them)" >&2; exit 2; }

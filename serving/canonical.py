@@ -99,9 +99,10 @@ def _functions(values: Iterable[Any]) -> Iterator[Any]:
 
 def _rename_objects(objects: Any, new: dict[str, str]) -> None:
     """Renames functions in a `SavedObjectGraph`, in place."""
-    concrete = {name: each for name, each in objects.concrete_functions.items()}
+    before = type(objects)()
+    before.CopyFrom(objects)
     objects.ClearField("concrete_functions")
-    for name, each in concrete.items():
+    for name, each in before.concrete_functions.items():
         objects.concrete_functions[new[name]].CopyFrom(each)
     for node in objects.nodes:
         if node.HasField("function"):
