@@ -166,5 +166,5 @@ def _licence(name: str, version: str) -> str | None:
         told = importlib.metadata.metadata(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-    same = told["Version"] == version
-    return told.get("License-Expression") if same else None
+    same = told["Version"] == version and "License-Expression" in told
+    return told["License-Expression"] if same else None
