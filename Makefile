@@ -34,7 +34,7 @@ endif
 
 .PHONY: help setup demo phantom shards verify describe train predict evaluate explain experiments \
   tune dashboard winner publish-winner k8s publish promote rollback versions verify-models prune \
-  canary image release-model \
+  canary image image-train release-model \
   serve identify bench peers profile test lint clean
 
 help: ## List the commands
@@ -129,6 +129,9 @@ canary: $(READY) ## Ask canary beside stable about SCAN= (or simulated ones), sa
 image: $(READY) ## Build the container image of VERSION=, by Docker, Podman or Buildah
 	@test -n "$(VERSION)" || { echo "error: no version named; make image VERSION=2 (make versions lists them)" >&2; exit 2; }
 	$(PYTHON) -m serving.image --version $(VERSION) $(ARGS)
+
+image-train: $(READY) ## Build the image that trains; ARGS="--lock requirements-gpu.lock" for GPUs
+	$(PYTHON) -m serving.image_train $(ARGS)
 
 release-model: $(READY) ## Copy VERSION= into serving/released, for every checkout
 	@test -n "$(VERSION)" || { echo "error: no version named; make release-model VERSION=2 (make versions lists them)" >&2; exit 2; }

@@ -31,7 +31,8 @@ def heat_of(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """
     logits = logits_of(model.output)
     last_map, head = _head_of(model, logits)
-    body = keras.Model(model.inputs[0], last_map)
+    # Named, since Keras' own names count the models of the process, into the export.
+    body = keras.Model(model.inputs[0], last_map, name="body")
 
     def heat(slices: tf.Tensor) -> tf.Tensor:
         features = body(normalise(slices), training=False)
@@ -57,7 +58,7 @@ def _head_of(model: keras.Model, logits: Any) -> tuple[Any, keras.Model]:
         features = layer.output
         if len(getattr(features, "shape", ())) == 4:
             try:
-                return features, keras.Model(features, logits)
+                return features, keras.Model(features, logits, name="head")
             except ValueError:
                 continue
     raise ValueError(f"no layer of {model.name} that leads to the logits keeps places")

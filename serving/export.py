@@ -10,6 +10,7 @@ import tyro
 from pipeline.command import DONE, run_command
 from pipeline.runs import Run, load_run, newest_run
 from serving import warmup
+from serving.canonical import canonicalise
 from serving.card import write_card
 from serving.gate import DEFAULT, GateRefusedError, Rules, decide
 from serving.integrity import seal
@@ -101,6 +102,8 @@ def publish(run: Path, root: Path, name: str = NAME, rules: Rules = DEFAULT) -> 
 def export(run: Run, model: Path, name: str = NAME) -> None:
     """Writes a run's SavedModel with its warm-up requests and digests, unchecked.
 
+    The same run gives the same bytes, in any process that has the same libraries.
+
     Args:
         run: The loaded run.
         model: Folder to make.
@@ -108,6 +111,7 @@ def export(run: Run, model: Path, name: str = NAME) -> None:
     """
     collected: Any = archive(run)
     collected.write_out(str(model), verbose=False)
+    canonicalise(model)
     takes = {name: signature.takes.name for name, signature in signatures(run).items()}
     warmup.write(model, name, takes)
     seal(model)

@@ -9,25 +9,24 @@ Docker, Podman or Buildah builds it; whichever is there and works.
 
 import dataclasses
 import hashlib
-import logging
-import shlex
+import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final
 
 from pipeline.command import run_command
-from pipeline.files import sha256_of
+from pipeline.files import sha256_of, write_json
+from serving import builders, sbom
+from serving.builders import Builder
 from serving.registry import NAME, Registry, models_config
 
 CONTAINER: Final = Path(__file__).parent / "container"
-BUILDERS: Final = ("docker", "podman", "buildah")
 DIGEST: Final = "mri-contrast.model-sha256"
 """Label with the digest of the model's files: see `digest_of`."""
 
 _IN_IMAGE: Final = Path("/models") / NAME
-_log = logging.getLogger(__name__)
+_CARD: Final = Path("assets.extra") / "model_card.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,6 +38,7 @@ class ImageConfig:
         root: The registry's root.
         tag: Name of the image; `mri-serving:VERSION` if not given.
         base: Image to build on, for a release by digest; the Dockerfile's if not given.
+        release: Refuse a base without a digest.
         builder: What builds; `auto` takes the first that works.
         out: Folder for what images are made from.
     """
@@ -47,7 +47,8 @@ class ImageConfig:
     root: Path = Path("models")
     tag: str | None = None
     base: str | None = None
-    builder: Literal["auto", "docker", "podman", "buildah"] = "auto"
+    release: bool = False
+    builder: Builder = "auto"
     out: Path = Path("build/image")
 
 
@@ -56,37 +57,42 @@ def build_image(config: ImageConfig) -> None:
 
     Raises:
         OSError: Nothing that is installed can build it; what it is made from is kept.
-        ValueError: There is no such version, or the build failed.
+        ValueError: There is no such version, the base has no digest, or the build
+            failed.
     """
+    base = builders.base_of(
+        CONTAINER / "Dockerfile", config.base, release=config.release
+    )
     registry = Registry(config.root)
-    context = prepare(registry, config.version, config.out / str(config.version))
+    context = config.out / str(config.version)
+    prepare(registry, config.version, context, base)
     tag = config.tag or f"mri-serving:{config.version}"
+    model = registry.folder / str(config.version)
+    labels = {
+        DIGEST: digest_of(model),
+        "org.opencontainers.image.base.name": base,
+        "org.opencontainers.image.revision": _card(model).get("source_revision"),
+    }
     words = [
-        *("build", "--file", context / "serving/container/Dockerfile"),
+        *("--file", context / "serving/container/Dockerfile"),
         *("--build-arg", f"VERSION={config.version}"),
-        *(() if config.base is None else ("--build-arg", f"BASE={config.base}")),
-        *("--label", f"{DIGEST}={digest_of(registry.folder / str(config.version))}"),
-        *("--tag", tag, context),
+        *("--build-arg", f"BASE={base}"),
     ]
-    builder = _builder(config, shlex.join(["docker", *map(str, words)]))
-    command = [builder, *map(str, words)]
-    _log.info("%s", shlex.join(command))
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise ValueError(
-            f"`{shlex.join(command)}` failed with code {code}, as said above; mend "
-            f"that, then: make image VERSION={config.version}"
-        )
+    for name, value in labels.items():
+        words += ["--label", f"{name}={value}"] if value else []
+    again = f"make image VERSION={config.version}"
+    builder = builders.build(config.builder, [*words, "--tag", tag], context, again)
     print(f"built {tag} by {builder}")
 
 
-def prepare(registry: Registry, version: int, context: Path) -> Path:
+def prepare(registry: Registry, version: int, context: Path, base: str) -> Path:
     """Lays out all that the Dockerfile copies, and nothing else.
 
     Args:
         registry: Of the version.
         version: Published.
         context: Folder to make anew.
+        base: Image to build on, for the bill of materials.
 
     Returns:
         That folder.
@@ -104,10 +110,18 @@ def prepare(registry: Registry, version: int, context: Path) -> Path:
         shutil.copyfile(CONTAINER / name, context / "serving/container" / name)
     (context / "build/image").mkdir(parents=True)
     (context / "build/image/models.config").write_text(config)
-    # The server is another user, whatever the umask here was.
+    digest = digest_of(model)
+    subject = sbom.image("mri-serving", str(version))
+    components = [sbom.base(base), sbom.model(model, NAME, digest, _card(model))]
+    write_json(context / "build/image/sbom.cdx.json", sbom.bill(subject, components))
+    open_to_all(context)
+    return context
+
+
+def open_to_all(context: Path) -> None:
+    """Lets any user read what was laid out, whatever the umask here was."""
     for path in context.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    return context
 
 
 def digest_of(model: Path) -> str:
@@ -125,35 +139,11 @@ def digest_of(model: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _builder(config: ImageConfig, command: str) -> str:
-    """What can build here."""
-    wanted = BUILDERS if config.builder == "auto" else (config.builder,)
-    faults = {}
-    for name in wanted:
-        fault = _fault(name)
-        if fault is None:
-            return name
-        faults[name] = fault
-    told = "; ".join(f"{name} {fault}" for name, fault in faults.items())
-    raise OSError(
-        f"nothing here can build the image ({told}); install or start one of them, "
-        f"then: make image VERSION={config.version}; or copy "
-        f"{config.out / str(config.version)} to where one is and there: {command}"
-    )
-
-
-def _fault(builder: str) -> str | None:
-    """Why a builder cannot be used; None where it can."""
-    if shutil.which(builder) is None:
-        return "is not installed"
-    # Docker's client is often there without its daemon.
-    done = subprocess.run(
-        [builder, "version"], capture_output=True, text=True, check=False
-    )
-    if done.returncode == 0:
-        return None
-    said = done.stderr.strip().splitlines() or [f"ends with code {done.returncode}"]
-    return f"does not work: {said[-1]}"
+def _card(model: Path) -> dict[str, Any]:
+    """The model card of a version; empty where it was published without one."""
+    path = model / _CARD
+    card: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return card
 
 
 def main() -> int:

@@ -138,6 +138,10 @@ def archive(run: Run) -> keras.export.ExportArchive:
     would store each of them a second time.
     """
     collected: Any = keras.export.ExportArchive()
+    places = {id(each.value): place for place, each in enumerate(run.model.variables)}
     for name, signature in signatures(run).items():
-        collected.add_endpoint(name, signature.function, [signature.takes])
+        endpoint = collected.add_endpoint(name, signature.function, [signature.takes])
+        graph = endpoint.get_concrete_function().graph
+        # They come in the order of their addresses, which is that of the file, too.
+        graph.variables = sorted(graph.variables, key=lambda each: places[id(each)])
     return collected
