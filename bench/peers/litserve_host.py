@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import litserve
+from fastapi import Request
 
 from bench.peers import released
 
@@ -20,7 +21,7 @@ class Api(litserve.LitAPI):  # type: ignore[misc]
         """Loads the model in the worker."""
         released.load(released.folder())
 
-    def decode_request(self, request: Any) -> Any:
+    def decode_request(self, request: Request) -> Any:
         """Reads the slices."""
         return released.as_slices(base64.b64decode(request["slices"]))
 

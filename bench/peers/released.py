@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-CLASSES = ("FLAIR", "T1", "T2", "other")
-"""As the signature names them, sorted."""
+CLASSES = ("T1", "T2", "FLAIR", "other")
+"""In the order of the project."""
 
 
 @functools.cache

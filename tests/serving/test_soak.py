@@ -13,9 +13,9 @@ def test_no_call_fails_while_versions_come_and_go(
 ) -> None:
     out = tmp_path / "soak.json"
     short = ["--minutes", "0.1", "--every", "0", "--model", str(saved_model)]
-    assert main([*short, "--out", str(out)]) == 0
+    code = main([*short, "--out", str(out)])
     content = json.loads(out.read_text())
-    assert content["verdict"] == "passed"
+    assert (content["verdict"], code) == ("passed", 0)
     assert content["failures"] == {}
     assert content["exit_code"] == 0
     assert len(content["calls"]) == 11
