@@ -151,9 +151,16 @@ def _post(port: int, path: str, kind: str, body: bytes) -> Callable[[], Exchange
     def connect() -> Exchange:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
 
-        def exchange() -> bytes:
+        def respond() -> http.client.HTTPResponse:
             connection.request("POST", path, body, {"Content-Type": kind})
-            response = connection.getresponse()
+            return connection.getresponse()
+
+        def exchange() -> bytes:
+            try:
+                response = respond()
+            except ConnectionError:  # closed by the server while others had their turn
+                connection.close()
+                response = respond()
             answer = response.read()
             if response.status != 200:
                 raise http.client.HTTPException(

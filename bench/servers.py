@@ -170,7 +170,12 @@ def fastest(
                 setting: in_flight(each.form(each.port, slices).connect, len(slices))
                 for setting, each in running.items()
             }
-            rates = side_by_side(tried, Effort(seconds, TRIALS))
+            try:
+                rates = side_by_side(tried, Effort(seconds, TRIALS))
+            except (OSError, http.client.HTTPException, grpc.RpcError) as error:
+                raise PeerError(
+                    f"{host.command[-1]} failed under load: {error}"
+                ) from error
             best[len(slices)] = running[max(tried, key=rates.__getitem__)]
         yield best
 
