@@ -83,7 +83,7 @@ class MixedLoad:
         self.failures: collections.Counter[str] = collections.Counter()
         self._channel = grpc.insecure_channel(f"127.0.0.1:{grpc_port}")
         self._rest = httpx.Client(
-            base_url=f"http://127.0.0.1:{rest_port}/v1/models/{NAME}",
+            base_url=f"http://127.0.0.1:{rest_port}/v1/models",
             timeout=TIMEOUT,
             # Shorter than any server's, which may close an idle connection at any time.
             limits=httpx.Limits(keepalive_expiry=1),
@@ -186,14 +186,16 @@ def _kinds(
         _require(get_model_status_pb2.ModelVersionStatus.AVAILABLE in states)
 
     def rest_predict() -> None:
-        answer = rest.post(f"/labels/{STABLE}:predict", content=body).raise_for_status()
+        answer = rest.post(
+            f"{NAME}/labels/{STABLE}:predict", content=body
+        ).raise_for_status()
         _require(set(CLASSES) <= set(answer.json()["predictions"][0]))
 
     def rest_status() -> None:
-        _require("model_version_status" in rest.get("").raise_for_status().json())
+        _require("model_version_status" in rest.get(NAME).raise_for_status().json())
 
     def rest_metadata() -> None:
-        _require("metadata" in rest.get("/metadata").raise_for_status().json())
+        _require("metadata" in rest.get(f"{NAME}/metadata").raise_for_status().json())
 
     return {
         "predict 1 slice": lambda: predict(slices[:1]),
