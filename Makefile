@@ -35,7 +35,7 @@ endif
 .PHONY: help setup demo phantom shards verify describe train predict evaluate explain experiments \
   tune dashboard winner publish-winner k8s publish promote rollback versions verify-models prune \
   canary image image-train release-model \
-  serve identify bench peers profile test lint clean
+  serve identify bench peers soak profile test lint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -155,10 +155,17 @@ identify: $(READY) ## Ask SERVER= for the contrast of SCAN=
 	@$(CLI) identify "$(SCAN)" --server $(SERVER) $(ARGS)
 
 bench: $(READY) ## Measure speed and memory against peers, the study and limits: bench/results.json
-	@$(MAKE) --no-print-directory --silent peers || echo "warning: no other loaders: their rows will say so" >&2
+	@$(MAKE) --no-print-directory --silent --keep-going peers || echo "warning: not all peers are there: their rows will say so" >&2
 	$(PYTHON) -m bench $(ARGS)
 
-peers: .venv-peers/ready ## Build .venv-peers: other loaders, TensorBoard's profiler
+peers: .venv-peers/ready .venv-servers/ready ## Build .venv-peers and .venv-servers: other loaders and servers, TensorBoard's profiler
+
+.venv-servers/ready: bench/servers.lock
+	@command -v $(SYSTEM_PYTHON) >/dev/null || { echo "error: $(SYSTEM_PYTHON) is not installed; install Python 3.11, or name it: make peers SYSTEM_PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "building .venv-servers: about 2 minutes and 3 GB, once"
+	@$(SYSTEM_PYTHON) -m venv .venv-servers
+	.venv-servers/bin/python -m pip install --quiet --disable-pip-version-check -r bench/servers.lock
+	@touch $@
 
 .venv-peers/ready: bench/peers.lock
 	@command -v $(SYSTEM_PYTHON) >/dev/null || { echo "error: $(SYSTEM_PYTHON) is not installed; install Python 3.11, or name it: make peers SYSTEM_PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -167,8 +174,13 @@ peers: .venv-peers/ready ## Build .venv-peers: other loaders, TensorBoard's prof
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers.lock
 	@touch $@
 
+MINUTES ?= 30
+
+soak: $(READY) ## Load a server for MINUTES= while versions come and go: data/bench/soak.json
+	$(PYTHON) -m bench.soak --minutes $(MINUTES) $(ARGS)
+
 profile: $(READY) ## Trace training steps on SHARDS= (or simulated ones) for TensorBoard
-	@$(MAKE) --no-print-directory --silent peers || echo "warning: no profiler for TensorBoard to show the trace with" >&2
+	@$(MAKE) --no-print-directory --silent .venv-peers/ready || echo "warning: no profiler for TensorBoard to show the trace with" >&2
 	$(PYTHON) -m bench.profile $(if $(filter-out file,$(origin SHARDS)),--shards "$(SHARDS)") $(ARGS)
 
 test: $(READY) ## Run all tests

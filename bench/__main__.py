@@ -11,7 +11,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import batching, inputs, memory, ours, programs, results, rivals, training
+from bench import (
+    batching,
+    imports,
+    inputs,
+    memory,
+    ours,
+    programs,
+    results,
+    rivals,
+    servers,
+    serving,
+    training,
+    volumes,
+)
 from bench.material import prepare
 from bench.people import prepare_people
 from bench.results import Row
@@ -28,8 +41,9 @@ class BenchConfig:
     Attributes:
         out: Where the figures go.
         material: Folder for the slices that are measured on; kept between runs.
-        only: Groups to measure: `input`, `train`, `programs`, `memory`, `batching`;
-            all where none is named. Rows of other groups stay in the file as they are.
+        only: Groups to measure: `input`, `train`, `programs`, `memory`, `batching`,
+            `server`, `client`, `volume`; all where none is named. Rows of other groups stay in
+            the file as they are.
         slices: Number of slices; 4096 are 92 MB, more than the input's shuffle buffer.
         subjects: Simulated heads that the slices are cut from.
         people: Simulated heads for the two programs, a quarter of them for the test.
@@ -39,6 +53,8 @@ class BenchConfig:
         sizes: How many times the slices memory is measured on; the last against the
             first.
         peers: Interpreter that has the other loaders; `make peers` builds it.
+        servers: Interpreter that has the other servers; `make peers` builds it, too.
+        model: The version of the model that is served.
     """
 
     out: Path = results.RESULTS
@@ -52,6 +68,8 @@ class BenchConfig:
     repeats: int = 5
     sizes: tuple[int, ...] = (1, 10, 100)
     peers: Path = rivals.PYTHON
+    servers: Path = servers.PYTHON
+    model: Path = serving.RELEASED
 
     def __post_init__(self) -> None:
         least = max(inputs.BATCH, ours.BATCH)
@@ -105,12 +123,29 @@ def _batching(config: BenchConfig) -> list[Row]:
     return batching.measure(Effort(config.seconds, config.repeats))
 
 
+def _server(config: BenchConfig) -> list[Row]:
+    effort = Effort(config.seconds, config.repeats)
+    return serving.measure(config.model, effort, config.servers)
+
+
+def _client(config: BenchConfig) -> list[Row]:
+    return imports.measure(config.servers, config.repeats)
+
+
+def _volume(config: BenchConfig) -> list[Row]:
+    effort = Effort(config.seconds, config.repeats)
+    return [volumes.measure(config.model, config.material, effort)]
+
+
 GROUPS: Final[dict[str, Callable[[BenchConfig], list[Row]]]] = {
     "input": _input,
     "train": _train,
     "programs": _programs,
     "memory": _memory,
     "batching": _batching,
+    "server": _server,
+    "client": _client,
+    "volume": _volume,
 }
 
 

@@ -111,4 +111,4 @@ def _peak_mebibytes(shards: Path, run: Path) -> float:
     shutil.rmtree(run, ignore_errors=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
-    return int(done.stdout) / 1024
+    return int(done.stdout.split()[0]) / 1024

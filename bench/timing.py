@@ -19,10 +19,13 @@ class Turn(NamedTuple):
     Attributes:
         rate: Slices per second.
         cores: Cores that the process kept busy; None where others worked for it.
+        p99: Milliseconds within which 99 of 100 calls were answered; None where
+            nothing was called.
     """
 
     rate: float
     cores: float | None = None
+    p99: float | None = None
 
 
 Contestant: TypeAlias = Callable[[float], Turn]
@@ -62,6 +65,11 @@ class Rates:
     def cores(self, name: str) -> float:
         """Cores kept busy: the median over the rounds in which it is known."""
         known = [turn.cores for turn in self.rounds[name] if turn.cores is not None]
+        return statistics.median(known)
+
+    def p99(self, name: str) -> float:
+        """Milliseconds, 99 of 100 calls: the median over the rounds that have calls."""
+        known = [turn.p99 for turn in self.rounds[name] if turn.p99 is not None]
         return statistics.median(known)
 
     def ratio(self, name: str, other: str) -> float:
