@@ -42,8 +42,8 @@ class BenchConfig:
         out: Where the figures go.
         material: Folder for the slices that are measured on; kept between runs.
         only: Groups to measure: `input`, `train`, `programs`, `memory`, `batching`,
-            `server`, `client`, `volume`; all where none is named. Rows of other groups stay in
-            the file as they are.
+            `server`, `client`, `volume`; all where none is named. Rows of other groups
+            stay in the file as they are.
         slices: Number of slices; 4096 are 92 MB, more than the input's shuffle buffer.
         subjects: Simulated heads that the slices are cut from.
         people: Simulated heads for the two programs, a quarter of them for the test.
