@@ -132,6 +132,7 @@ def soak(config: SoakConfig) -> Outcome:
         options = [
             *("--model_config_file", str(registry.root / "models.config")),
             *("--model_config_file_poll_wait_seconds", "0.5"),
+            "--allow_version_labels_for_unavailable_models",
             *("--port", str(ports[0]), "--rest_api_port", str(ports[1])),
         ]
         with subprocess.Popen(
