@@ -106,6 +106,7 @@ class Outcome:
 
 def work(config: SoakConfig) -> int:
     """Soaks, writes the outcome and says the verdict."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call
     outcome = soak(config)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_json(config.out, dataclasses.asdict(outcome))
