@@ -127,11 +127,15 @@ class EmbeddedServer:
         if self._grpc is not None:
             stopped = self._grpc.stop(self._config.drain_seconds)
             self._calls.wait_until_none(self._config.drain_seconds)
-            # Health watches never end by themselves: only answers under way remain.
-            self._grpc.stop(_LAST_ANSWER_SECONDS)
-            stopped.wait()
+            # A call may have come at that very moment, and answers are under way.
+            if not stopped.wait(_LAST_ANSWER_SECONDS):
+                self._calls.wait_until_none(self._config.drain_seconds)
+                # Health watches never end by themselves.
+                self._grpc.stop(_LAST_ANSWER_SECONDS)
+                stopped.wait(self._config.drain_seconds + _LAST_ANSWER_SECONDS)
         for thread in self._threads:
-            thread.join()
+            # None of them may hold up the end, whatever it is at.
+            thread.join(self._config.drain_seconds + _LAST_ANSWER_SECONDS)
 
     def _open_grpc(self) -> int:
         config = self._config

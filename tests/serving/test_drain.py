@@ -118,12 +118,14 @@ def process(base, *arguments):
     assert started.stderr is not None
     reader = threading.Thread(target=lambda: [said.put(x) for x in started.stderr])
     reader.start()
-    while "REST on 127.0.0.1" not in said.get(timeout=120):
-        pass
-    yield started, ports
-    started.kill()
-    reader.join()
-    started.stderr.close()
+    try:
+        while "REST on 127.0.0.1" not in said.get(timeout=240):
+            pass
+        yield started, ports
+    finally:
+        started.kill()
+        reader.join()
+        started.stderr.close()
 
 
 def test_a_computation_without_end_does_not_outlast_the_drain(spinner):
