@@ -1,7 +1,6 @@
 """What the gate says of a version beside the stable one."""
 
 import dataclasses
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 from pipeline.contrasts import CLASSES
 from pipeline.judged import REAL, SLICES, Judged
 from serving import gate
-from serving.export import ExportConfig, main
+from serving.export import export
 from serving.gate import budget, comparison
 from serving.gate.interface import incompatible, interface_of
 from serving.inspecting import card_of
@@ -175,45 +174,48 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.timeout(900)  # three exports
-def test_publishing_beside_a_stable_version(
-    root: Path, run, headless_run, real: Path, tmp_path: Path, monkeypatch, capsys
-):
-    """The whole way: unmeasured, as good as stable, too large, of less outputs."""
-    models = tmp_path / "models"
-    shutil.copytree(root, models)
-    registry = Registry(models)
+def test_what_cannot_be_measured_is_refused_and_told(root: Path, run, monkeypatch):
     monkeypatch.delenv("MRI_REAL_DATA", raising=False)
+    versions = root / "mri_contrast"
+    with pytest.raises(gate.GateRefusedError) as refusal:
+        gate.decide(versions / "2", run, versions / "1")
+    told = str(refusal.value)
+    assert "test_split: not measured" in told
+    assert "real: not measured (MRI_REAL_DATA names no folder" in told
+    assert "--allow-unmeasured" in told
+    assert refusal.value.evidence == {
+        "reasons": ["test_split: not measured", "real: not measured"],
+        "decision": "refused",
+    }
 
-    assert main(ExportConfig(run.path, models)) == 3
-    refusal = capsys.readouterr().err
-    assert "test_split: not measured" in refusal
-    assert "real: not measured (MRI_REAL_DATA names no folder" in refusal
-    assert "--allow-unmeasured" in refusal
 
+def test_a_copy_of_stable_is_as_good_as_it(root: Path, run, real: Path):
+    versions = root / "mri_contrast"
     rules = gate.Rules(real=real, allow_unmeasured=True, max_ratio=1000)
-    assert main(ExportConfig(run.path, models, rules=rules)) == 0
-    told = card_of(models / "mri_contrast" / "3")["gate"]
-    assert told["stable"] == 1
+    told = gate.decide(versions / "2", run, versions / "1", rules)
+    assert (told["decision"], told["reasons"], told["stable"]) == ("accepted", [], 1)
     assert told["real"]["count"] == told["real"]["subjects"] == 8
     assert told["real"]["wrong_interval"] == [0, 0]
+    assert told["real"]["calibration_interval"] == [0, 0]
+    assert told["test_split"] == "not measured"
     assert told["budget"]["pairs"] == budget.PAIRS
-    assert registry.labels()["stable"] == 1
 
-    capsys.readouterr()
-    strict = dataclasses.replace(rules, max_bytes=1000)
-    assert main(ExportConfig(headless_run.path, models, rules=strict)) == 3
-    refusal = capsys.readouterr().err
-    assert "output aux_plane of slices_v1 is missing" in refusal
-    assert "allowed are 1000 (--max-bytes)" in refusal
-    last = registry.history()[-1]
-    assert (last["action"], last["run"]) == ("refuse", headless_run.path.name)
-    assert len(last["gate"]["reasons"]) >= 2
-    assert str(real) not in (models / "registry.jsonl").read_text()
-    assert registry.versions() == [1, 2, 3]
 
-    wanted = dataclasses.replace(strict, override="heads are not needed any more")
-    assert main(ExportConfig(headless_run.path, models, rules=wanted)) == 0
-    told = card_of(models / "mri_contrast" / "4")["gate"]
-    assert told["decision"] == "overridden"
-    assert told["why"] == "heads are not needed any more"
+def test_less_than_stable_gives_is_refused_unless_it_is_meant(
+    root: Path, headless_run, tmp_path: Path
+):
+    export(headless_run, tmp_path / "model")
+    stable = root / "mri_contrast" / "1"
+    rules = gate.Rules(allow_unmeasured=True, max_bytes=1000, max_ratio=1000)
+    with pytest.raises(gate.GateRefusedError) as refusal:
+        gate.decide(tmp_path / "model", headless_run, stable, rules)
+    told = str(refusal.value)
+    assert "output aux_plane of slices_v1 is missing" in told
+    assert "allowed are 1000 (--max-bytes)" in told
+    assert refusal.value.evidence["decision"] == "refused"
+    assert refusal.value.evidence["budget"]["max_bytes"] == 1000
+    meant = dataclasses.replace(rules, override="heads are not needed any more")
+    evidence = gate.decide(tmp_path / "model", headless_run, stable, meant)
+    assert evidence["decision"] == "overridden"
+    assert evidence["why"] == "heads are not needed any more"
+    assert "; ".join(evidence["reasons"]) == told
