@@ -25,8 +25,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from bench.results import Row, at_least
 from bench.timing import Contestant, Effort, Rates, Turn, side_by_side
 from pipeline.command import run_command
+from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
-from serving.server.flags import ServerConfig
 
 CONFIG: Final = Path("serving/container/batching-cpu.config")
 RELEASED: Final = Path("serving/released/mri_contrast")

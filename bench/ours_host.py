@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from serving.server import __main__ as server
-from serving.server.flags import ServerConfig
+from serving.server.config import ServerConfig
 
 _BATCHING: Final = """max_batch_size { value: 24 }
 batch_timeout_micros { value: 0 }

@@ -125,8 +125,8 @@ def _served(config: CanaryConfig) -> Iterator[str]:
                 f"no version of {config.root} is {label}; name one: python -m "
                 f"serving.registry promote --label {label} --version VERSION"
             )
+    from serving.server.config import ServerConfig
     from serving.server.embedded import EmbeddedServer
-    from serving.server.flags import ServerConfig
 
     served = ServerConfig(
         port=0, rest_api_port=None, model_config_file=config.root / "models.config"

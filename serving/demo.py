@@ -154,8 +154,8 @@ def demo(config: DemoConfig) -> None:
 @contextlib.contextmanager
 def _served(base: Path) -> Iterator[Client]:
     """Serves the newest version in a folder on any free port, and connects to it."""
+    from serving.server.config import ServerConfig
     from serving.server.embedded import EmbeddedServer
-    from serving.server.flags import ServerConfig
 
     config = ServerConfig(
         port=0, rest_api_port=None, model_name=NAME, model_base_path=base

@@ -12,9 +12,10 @@ import threading
 from types import FrameType
 
 from serving.server import call_log, ignored_flags
+from serving.server.config import ServerConfig
 from serving.server.config_files import read_config_files
 from serving.server.errors import NothingToServeError, WrongConfigError
-from serving.server.flags import ServerConfig, parse
+from serving.server.flags import parse
 from serving.server.model_config import (
     read_models,
     require_labels_allowed,

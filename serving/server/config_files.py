@@ -17,8 +17,8 @@ from google.protobuf import (
 )
 
 from serving.server.batching.parameters import BatchingParameters
+from serving.server.config import ServerConfig
 from serving.server.errors import WrongConfigError
-from serving.server.flags import ServerConfig
 
 _PACKAGE: Final = "tensorflow.serving"
 _METRICS_PATH: Final = "/monitoring/prometheus/metrics"

@@ -21,9 +21,9 @@ from serving.server.call_log import log_call
 from serving.server.call_middleware import CallMiddleware
 from serving.server.call_record import CallRecord
 from serving.server.calls import CallsInFlight, CountingPool
+from serving.server.config import ServerConfig
 from serving.server.config_files import read_config_files
 from serving.server.errors import NothingToServeError
-from serving.server.flags import ServerConfig
 from serving.server.health import Health
 from serving.server.loader import Retries
 from serving.server.manager import Models

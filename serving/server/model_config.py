@@ -8,8 +8,8 @@ from typing import Any, Final
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from serving.server.config import ServerConfig
 from serving.server.errors import NothingToServeError, ServingError, invalid
-from serving.server.flags import ServerConfig
 from serving.server.policy import NEWEST, Policy, Specific, policy_of, version_folders
 
 _PLATFORM: Final = "tensorflow"

@@ -8,9 +8,9 @@ from tensorflow.core.protobuf import config_pb2
 from serving.server.batching.parameters import BatchingParameters
 from serving.server.batching.queue import Batching, Observer
 from serving.server.batching.scheduler import Scheduler
+from serving.server.config import ServerConfig
 from serving.server.config_files import read_batching
 from serving.server.errors import WrongConfigError, invalid
-from serving.server.flags import ServerConfig
 from serving.server.session import Runtime
 
 _OWN_PARAMETERS: Final = "batching_params.pbtxt"

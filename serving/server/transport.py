@@ -6,8 +6,8 @@ from typing import Final
 
 import grpc
 
+from serving.server.config import ServerConfig, channel_arguments
 from serving.server.config_files import SslConfig
-from serving.server.flags import ServerConfig, channel_arguments
 
 _LONGEST_SOCKET_PATH: Final = 107
 """Bytes: what Linux keeps of a Unix socket's path."""

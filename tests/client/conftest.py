@@ -246,8 +246,8 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """
     import tensorflow as tf
 
+    from serving.server.config import ServerConfig
     from serving.server.embedded import EmbeddedServer
-    from serving.server.flags import ServerConfig
 
     base = tmp_path_factory.mktemp("models") / "mri_contrast"
     model = tf.Module()

@@ -20,8 +20,8 @@ from pipeline.presets import preset
 from pipeline.runs import Calibration, Run, load_run, write_json
 from serving import export, registry
 from serving.gate import Rules
+from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
-from serving.server.flags import ServerConfig
 
 NAME = "mri_contrast"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from serving.server.batching.parameters import BatchingParameters
+from serving.server.config import ServerConfig
 from serving.server.config_files import read_batching, read_config_files
 from serving.server.errors import WrongConfigError
-from serving.server.flags import ServerConfig
 
 CONTAINER = Path(__file__).parents[2] / "serving" / "container"
 

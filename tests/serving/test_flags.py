@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.server.flags import ServerConfig, parse
+from serving.server.config import ServerConfig
+from serving.server.flags import parse
 
 MODEL = "--model_base_path=models/mri_contrast"
 

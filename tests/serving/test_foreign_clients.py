@@ -23,8 +23,8 @@ from google.protobuf import descriptor_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from pipeline.contrasts import CLASSES
+from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
-from serving.server.flags import ServerConfig
 
 NAME = "mri_contrast"
 PROGRAMS = Path(__file__).parent / "foreign"

@@ -21,9 +21,9 @@ from tensorflow_serving.config.file_system_storage_path_source_pb2 import (
 
 from serving.registry import Registry
 from serving.server import warmup
+from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
 from serving.server.errors import NothingToServeError, ServingError
-from serving.server.flags import ServerConfig
 from serving.server.loader import Retries
 from serving.server.manager import Models
 from serving.server.model_config import ModelConfig, read_models

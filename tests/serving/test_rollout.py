@@ -13,8 +13,8 @@ from mri_contrast import Client, MriContrastError
 from serving import canary
 from serving.canary import CanaryConfig
 from serving.registry import Registry
+from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
-from serving.server.flags import ServerConfig
 
 PERIOD = 1 / 50
 

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from serving.server.flags import ServerConfig, parse
+from serving.server.config import ServerConfig
+from serving.server.flags import parse
 
 METRICS = "/monitoring/prometheus/metrics"
 

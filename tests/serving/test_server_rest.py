@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from pipeline.contrasts import CLASSES
+from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
-from serving.server.flags import ServerConfig
 
 PREDICT = "/v1/models/mri_contrast:predict"
 

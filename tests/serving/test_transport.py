@@ -12,8 +12,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
-from serving.server.flags import ServerConfig, parse
+from serving.server.flags import parse
 from serving.server.transport import server_options
 
 

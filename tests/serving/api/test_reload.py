@@ -16,8 +16,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
-from serving.server.flags import ServerConfig
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 State = get_model_status_pb2.ModelVersionStatus

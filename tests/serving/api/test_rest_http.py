@@ -7,8 +7,8 @@ import zlib
 import httpx
 import pytest
 
+from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
-from serving.server.flags import ServerConfig
 from serving.server.rest_encoding import MOST_BYTES
 
 PREDICT = "/v1/models/half_plus_two:predict"
