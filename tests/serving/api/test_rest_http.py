@@ -61,6 +61,7 @@ def test_a_decompression_bomb_is_refused(zoo):
         (BODY, "br", "encoded by gzip alone"),
         (b"", "", "The document is empty"),
     ],
+    ids=["no gzip", "cut off", "brotli", "empty"],
 )
 def test_a_body_of_another_encoding_is_refused(zoo, content, encoding, text):
     answer = zoo.rest.post(
