@@ -147,7 +147,7 @@ class EmbeddedServer:
             options=transport.server_options(config),
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._models, self._calls), server
+            PredictionService(self._models), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(

@@ -7,7 +7,6 @@ import grpc
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.server import model_spec
-from serving.server.calls import CallsInFlight
 from serving.server.classification import classify
 from serving.server.errors import ServingError, invalid
 from serving.server.manager import Models
@@ -23,31 +22,26 @@ Answer = TypeVar("Answer")
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
     """Hands each call to the function of its name."""
 
-    def __init__(self, models: Models, calls: CallsInFlight) -> None:
+    def __init__(self, models: Models) -> None:
         self._models = models
-        self._calls = calls
 
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Runs a signature on tensors."""
-        with self._calls:
-            return answered(context, lambda: predict(self._models, request))
+        return answered(context, lambda: predict(self._models, request))
 
     def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Runs a classifier on Examples."""
-        with self._calls:
-            return answered(context, lambda: classify(self._models, request))
+        return answered(context, lambda: classify(self._models, request))
 
     def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Runs a regressor on Examples."""
-        with self._calls:
-            return answered(context, lambda: regress(self._models, request))
+        return answered(context, lambda: regress(self._models, request))
 
     def MultiInference(  # noqa: N802
         self, request: Any, context: grpc.ServicerContext
     ) -> Any:
         """Runs several classifiers and regressors on the same Examples."""
-        with self._calls:
-            return answered(context, lambda: multi_inference(self._models, request))
+        return answered(context, lambda: multi_inference(self._models, request))
 
     def GetModelMetadata(  # noqa: N802
         self, request: Any, context: grpc.ServicerContext

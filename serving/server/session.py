@@ -154,7 +154,7 @@ class LoadedModel:
         call = self._calls.get(key) or self._computation(key, signature, outputs)
         given = [inputs[alias] for alias in signature.inputs]
         started = time.monotonic()
-        arrays = [_array(each) for each in call(given, call_record.deadline())]
+        arrays = call(given, call_record.deadline())
         if (record := call_record.current()) is not None:
             record.ran(
                 signature.name,
@@ -176,8 +176,11 @@ class LoadedModel:
 
     def _made(self, feeds: Sequence[str], fetches: Sequence[str]) -> Compute:
         tensor = self._session.graph.get_tensor_by_name
-        fed = [tensor(name)._as_tf_output() for name in feeds]
-        fetched = [tensor(name)._as_tf_output() for name in fetches]
+        try:
+            fed = [tensor(name)._as_tf_output() for name in feeds]
+            fetched = [tensor(name)._as_tf_output() for name in fetches]
+        except (KeyError, ValueError) as error:
+            raise ServingError(grpc.StatusCode.NOT_FOUND, str(error)) from None
 
         def compute(arrays: list[Array], deadline: float | None) -> list[Array]:
             # `Session.run` takes 0.3 ms more, and it casts dtypes silently; its twin
@@ -193,7 +196,7 @@ class LoadedModel:
             finally:
                 if options is not None:
                     pywrap_tf_session.TF_DeleteBuffer(options)
-            return answer
+            return [_array(each) for each in answer]
 
         return self._wrap(feeds, compute) if self._wrap else compute
 
