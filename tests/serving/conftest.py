@@ -103,12 +103,20 @@ def symmetric_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return load_run(save_run(tmp_path_factory.mktemp("runs") / "symmetric", network))
 
 
+@pytest.fixture(autouse=True)
+def without_real_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate measures none in the tests of other things; that takes a minute."""
+    monkeypatch.delenv("MRI_REAL_DATA", raising=False)
+
+
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Path:
     """A registry with version 1, published from the run, as `stable`, and its copy,
     version 2, as `canary`."""
     root = tmp_path_factory.mktemp("models")
-    export.publish(run_folder, root, rules=UNMEASURED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MRI_REAL_DATA", raising=False)
+        export.publish(run_folder, root, rules=UNMEASURED)
     models = registry.Registry(root)
     with models.workspace() as workspace:
         models.publish(

@@ -14,7 +14,10 @@ from serving import export, gate
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, symmetric_run: Run) -> Path:
     models = tmp_path_factory.mktemp("symmetric")
-    export.publish(symmetric_run.path, models, rules=gate.Rules(allow_unmeasured=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MRI_REAL_DATA", raising=False)
+        rules = gate.Rules(allow_unmeasured=True)
+        export.publish(symmetric_run.path, models, rules=rules)
     return models / "mri_contrast" / "1"
 
 

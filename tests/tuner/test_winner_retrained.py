@@ -222,7 +222,11 @@ def test_one_command_publishes_the_best_run_once(
     best = Path(result["best"])
     evaluate(EvaluateConfig(run=best, hard_volumes=0, report=False))
     publishing = PublishConfig(
-        "tiny", config.root, config.models, False, Rules(allow_unmeasured=True)
+        "tiny",
+        config.root,
+        config.models,
+        False,
+        Rules(config.real, allow_unmeasured=True),
     )
     kept = (config.folder / "retrained.json").read_text()
     told = json.loads(kept)
