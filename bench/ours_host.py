@@ -10,14 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from bench.remote import CHECKOUT
 from serving.server import __main__ as server
 from serving.server.config import ServerConfig
 
-_BATCHING: Final = """max_batch_size { value: 24 }
-batch_timeout_micros { value: 0 }
-num_batch_threads { value: 2 }
-max_enqueued_batches { value: 1000 }
-"""
+_BATCHING: Final = CHECKOUT / "serving/container/batching-cpu.config"
 
 
 def settings() -> tuple[str, ...]:
@@ -38,10 +35,8 @@ def main() -> int:
             *("--model_name", "mri_contrast", "--model_base_path", str(base)),
         ]
         if setting == "batches":
-            parameters = Path(name) / "batching"
-            parameters.write_text(_BATCHING)
             sys.argv += ["--enable_batching", "--batching_parameters_file"]
-            sys.argv.append(str(parameters))
+            sys.argv.append(str(_BATCHING))
         return server.main()
 
 

@@ -208,9 +208,8 @@ def serve(adders: Path) -> Iterator[Callable[..., Serving]]:
             server = EmbeddedServer(ServerConfig(**settings | given))
             stack.callback(server.stop)
             grpc_port, rest_port = server.start()
-            channel = stack.enter_context(
-                grpc.insecure_channel(f"127.0.0.1:{grpc_port}")
-            )
+            target = f"127.0.0.1:{grpc_port}"
+            channel = stack.enter_context(grpc.insecure_channel(target))
             rest = httpx.Client(base_url=f"http://127.0.0.1:{rest_port}", timeout=60)
             return Serving(
                 server,
@@ -218,6 +217,7 @@ def serve(adders: Path) -> Iterator[Callable[..., Serving]]:
                 prediction_service_pb2_grpc.PredictionServiceStub(channel),
                 model_service_pb2_grpc.ModelServiceStub(channel),
                 stack.enter_context(rest),
+                target,
             )
 
         yield start

@@ -23,6 +23,7 @@ from serving.image import (
     digest_of,
     prepare,
 )
+from serving.integrity import SUMS
 from serving.registry import NAME, Registry, RegistryError
 
 FILES = {"saved_model.pb": b"graph", "variables/variables.index": b"weights"}
@@ -226,7 +227,7 @@ def test_the_bill_of_materials_tells_the_model_and_the_base(
     files = {each["name"]: each["hashes"][0]["content"] for each in model["components"]}
     assert files == {
         name: sha256_of(folder / name)
-        for name in (*FILES, "assets.extra/model_card.json")
+        for name in (*FILES, "assets.extra/model_card.json", SUMS.as_posix())
     }
     again = prepare(registry, 2, tmp_path / "again", DIGESTED)
     assert (again / "build/image/sbom.cdx.json").read_bytes() == path.read_bytes()
