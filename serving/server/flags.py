@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -40,25 +40,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     default = {field.name: field.default for field in dataclasses.fields(ServerConfig)}
 
-    def add(name: str, kind: type, text: str) -> None:
+    def add(name: str, kind: Callable[[str], object], text: str) -> None:
         parser.add_argument(f"--{name}", type=kind, default=default[name], help=text)
 
     add("host", str, "address to listen on; 0.0.0.0 opens the server to others")
     add("port", int, "gRPC port; 0 is off")
     add("rest_api_port", int, "REST port; 0 is off")
     add("model_name", str, "name of the model in --model_base_path")
-    add("model_base_path", Path, "folder of numbered versions; serves the newest")
-    add("model_config_file", Path, "ModelServerConfig as text, for labels and versions")
+    add("model_base_path", _path, "folder of numbered versions; serves the newest")
+    add(
+        "model_config_file", _path, "ModelServerConfig as text, for labels and versions"
+    )
     add("model_config_file_poll_wait_seconds", float, "read it again; 0 is never")
     add("file_system_poll_wait_seconds", float, "look for versions; 0 is never")
-    add("grpc_socket_path", Path, "Unix socket for gRPC")
+    add("grpc_socket_path", _path, "Unix socket for gRPC")
     add("grpc_channel_arguments", str, "options of gRPC: name=value,name=value")
     add("grpc_max_threads", int, "gRPC calls answered at once")
     add("rest_api_num_threads", int, "REST calls answered at once")
     add("rest_api_timeout_in_ms", int, "milliseconds that a REST call may take")
-    add("ssl_config_file", Path, "SSLConfig as text: TLS for gRPC; REST stays plain")
-    add("monitoring_config_file", Path, "MonitoringConfig as text: Prometheus metrics")
-    add("batching_parameters_file", Path, "BatchingParameters as text")
+    add("ssl_config_file", _path, "SSLConfig as text: TLS for gRPC; REST stays plain")
+    add("monitoring_config_file", _path, "MonitoringConfig as text: Prometheus metrics")
+    add("batching_parameters_file", _path, "BatchingParameters as text")
     add("tensorflow_session_parallelism", int, "threads of a session; 0 is all cores")
     add("tensorflow_intra_op_parallelism", int, "threads in an operation; 0 is all")
     add("tensorflow_inter_op_parallelism", int, "operations at once; 0 is all cores")
@@ -106,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         "--version",
         action=_ShowVersion,
         dest=argparse.SUPPRESS,
+        metavar="VERSION",
         type=_boolean,
         nargs="?",
         const=True,
@@ -129,6 +132,10 @@ class _ShowVersion(argparse.Action):
         if values:
             print(f"embedded model server, TensorFlow {metadata.version('tensorflow')}")
             parser.exit()
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None  # what is empty is not given, as in TF Serving
 
 
 def _boolean(text: str) -> bool:

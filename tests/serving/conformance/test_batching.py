@@ -1,6 +1,7 @@
 """Batching: which calls share a run, and which are refused."""
 
 import threading
+import time
 from concurrent import futures
 
 import grpc
@@ -11,7 +12,6 @@ import tensorflow as tf
 from tests.serving.conformance import ask
 from tests.serving.conformance.ask import FAILED_PRECONDITION, INVALID, floats
 from tests.serving.conformance.configs import Model, write_config
-from tests.serving.conformance.process import until
 from tests.serving.conformance.saved_models import copy_version
 
 row = pytest.mark.row
@@ -194,18 +194,17 @@ def slow_call(server, steps: int):
 
 @row("batching.shared-pool")
 def test_all_models_share_the_batch_threads(single):
-    """With one thread the quick call of another model ends after the slow one."""
-    ended: list[str] = []
+    """With one thread the quick call of another model waits for the slow one."""
+    begun = time.monotonic()
     slow = slow_call(single, 100_000)
-    slow.add_done_callback(lambda _: ended.append("slow"))
     quick = single.predict.Predict.future(
         ask.predict("crowd", x=floats(1, 2, 3, 4)), timeout=120
     )
-    quick.add_done_callback(lambda _: ended.append("quick"))
     quick.result()
+    waited = time.monotonic() - begun
     slow.result()
-    until(lambda: len(ended) == 2, "both called back")
-    assert ended == ["slow", "quick"]
+    # Which of two answers is read first, when both are there, is chance.
+    assert time.monotonic() - begun < 1.5 * waited
 
 
 @row("batching.queue-full")
