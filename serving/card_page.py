@@ -47,7 +47,6 @@ def write_page(model: Path, card: Mapping[str, Any]) -> None:
 def render(card: Mapping[str, Any]) -> str:
     """Returns the page; the same from the same."""
     templates = environment(Path(__file__).parent)
-    templates.filters |= {"share": _share, "ends": _ends, "figure": _figure}
     metrics = card["metrics"] or {}
     training = card.get("training") or {}
     machines = [one.get("processor") for one in training.get("machines") or ()]
@@ -99,18 +98,3 @@ def _diagrams(metrics: Mapping[str, Any]) -> dict[str, str]:
             ends="exact",
         )
     return drawn
-
-
-def _share(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def _ends(interval: list[float] | None, digits: int = 1) -> str:
-    if interval is None:
-        return "–"
-    low, high = interval
-    return f"{100 * low:.{digits}f}–{100 * high:.{digits}f} %"
-
-
-def _figure(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

@@ -56,12 +56,7 @@ def render(
 ) -> str:
     """Returns the page; the same from the same."""
     templates = environment()
-    templates.filters |= {
-        "share": _share,
-        "ends": _ends,
-        "figure": _figure,
-        "between": _between,
-    }
+    templates.filters["between"] = _between
     return templates.get_template(TEMPLATE).render(
         result=result,
         classes=result["model"]["classes"],
@@ -115,22 +110,6 @@ def _fewest_right(groups: Mapping[str, Any]) -> dict[str, Any]:
 def _shown(one: Exhibit) -> dict[str, str]:
     picture = png_uri(side_by_side(one.picture, one.heat))
     return {"title": one.title, "told": one.told, "picture": picture}
-
-
-def _share(value: float | None, digits: int = 1) -> str:
-    """A share in per cent; a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def _ends(interval: Sequence[float] | None, digits: int = 1) -> str:
-    if interval is None:
-        return "–"
-    low, high = interval
-    return f"{100 * low:.{digits}f}–{100 * high:.{digits}f} %"
-
-
-def _figure(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _between(interval: Sequence[float] | None, digits: int = 3) -> str:
