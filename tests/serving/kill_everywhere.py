@@ -9,14 +9,15 @@ import json
 import os
 import re
 import shutil
-import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from serving.inspecting import faults, label_faults
 from serving.integrity import is_sealed
 from serving.versions import Registry
+from tests.killing import run_killed
 
 STEPS = ("fsync", "rename", "replace", "unlink", "rmdir")
 
@@ -44,36 +45,6 @@ def prepare(registry: Registry, action: str) -> None:
             publish(registry)
     if action in ("rollback", "prune"):
         registry.promote(3)
-
-
-def run(action: str, registry: Registry, kill_at: int) -> bool:
-    """Runs a command in a process that kills itself; tells whether it did."""
-    child = os.fork()
-    if not child:
-        count(kill_at)
-        ACTIONS[action](registry)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-    assert killed or status == 0, f"{action} failed: {status}"
-    return killed
-
-
-def count(kill_at: int) -> None:
-    left = kill_at
-
-    def wrapped(step):
-        def counted(*arguments, **named):
-            nonlocal left
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return step(*arguments, **named)
-
-        return counted
-
-    for name in STEPS:
-        setattr(os, name, wrapped(getattr(os, name)))
 
 
 def served(registry: Registry) -> set[int]:
@@ -115,7 +86,7 @@ def main(out: Path) -> None:
         while True:
             registry = Registry(out / f"{action}-{step}")
             prepare(registry, action)
-            killed = run(action, registry, step)
+            killed = run_killed(partial(ACTIONS[action], registry), STEPS, step)
             told = wrong(registry) + wrong_after(registry)
             bad += [f"{action} killed at step {step}: {each}" for each in told]
             shutil.rmtree(registry.root)

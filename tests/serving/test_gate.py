@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from pipeline.contrasts import CLASSES
 from pipeline.judged import REAL, SLICES, Judged
@@ -16,6 +15,7 @@ from serving.gate.interface import incompatible, interface_of
 from serving.inspecting import card_of
 from serving.paired import Ratio, ratio_of
 from serving.registry import Registry
+from tests.pictures import write_pictures
 
 SUBJECTS, EACH = 40, 20
 
@@ -163,15 +163,7 @@ def test_what_was_decided_is_in_the_card(root: Path):
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two pictures of each class, of eight people."""
-    folder = tmp_path_factory.mktemp("real")
-    lines = ["path,label,subject"]
-    for index, contrast in enumerate(2 * CLASSES):
-        pixels = np.full((40, 40), 4, np.uint8)
-        pixels[5:35, 5:35] = np.random.default_rng(index).integers(40, 200, (30, 30))
-        Image.fromarray(pixels).save(folder / f"{index}.png")
-        lines.append(f"{index}.png,{contrast},person{index}")
-    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    return write_pictures(tmp_path_factory.mktemp("real"), 2 * CLASSES)
 
 
 def test_what_cannot_be_measured_is_refused_and_told(root: Path, run, monkeypatch):

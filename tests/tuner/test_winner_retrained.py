@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from pipeline.contrasts import ACCEPTED
 from pipeline.evaluate import EvaluateConfig, evaluate
@@ -21,6 +19,7 @@ from pipeline.presets import preset
 from pipeline.train import TrainConfig
 from serving.gate import Rules
 from serving.registry import Registry
+from tests.pictures import write_pictures
 from tuner.comparing import markdown
 from tuner.publish import PublishConfig, publish_winner
 from tuner.retrain import retrain
@@ -37,15 +36,7 @@ pytestmark = pytest.mark.timeout(1200)
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two scans of each class, as somebody's own."""
-    folder = tmp_path_factory.mktemp("real")
-    lines = ["path,label,subject"]
-    for index, contrast in enumerate(2 * ACCEPTED):
-        pixels = np.full((40, 40), 4, np.uint8)
-        pixels[5:35, 5:35] = np.random.default_rng(index).integers(40, 200, (30, 30))
-        Image.fromarray(pixels).save(folder / f"{index}.png")
-        lines.append(f"{index}.png,{contrast},person{index}")
-    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    return write_pictures(tmp_path_factory.mktemp("real"), 2 * ACCEPTED)
 
 
 @pytest.fixture(scope="module")
