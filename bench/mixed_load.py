@@ -88,7 +88,7 @@ class MixedLoad:
             # Shorter than any server's, which may close an idle connection at any time.
             limits=httpx.Limits(keepalive_expiry=1),
         )
-        self._kinds = _kinds(self._channel, self._rest, pinned)
+        self._kinds = _Questions(self._channel, self._rest, pinned).kinds()
         self._counting = threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -139,77 +139,84 @@ class WrongAnswer(Exception):  # noqa: N818
     """An answer came, but not to what was asked."""
 
 
-def _kinds(
-    channel: grpc.Channel, rest: httpx.Client, pinned: Pinned
-) -> Mapping[str, Call]:
-    predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-    models = model_service_pb2_grpc.ModelServiceStub(channel)
-    random = np.random.default_rng(0)
-    slices = random.integers(0, 256, (24, 150, 150), np.uint8)
-    image = _png(slices[0])
-    body = json.dumps({"instances": slices[:1].tolist()})
+class _Questions:
+    """Everything that a server of our model can be asked."""
 
-    def predict(tensor: Any, alias: str = "slices", **spec: Any) -> None:
+    def __init__(
+        self, channel: grpc.Channel, rest: httpx.Client, pinned: Pinned
+    ) -> None:
+        self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        self._models = model_service_pb2_grpc.ModelServiceStub(channel)
+        self._rest, self._pinned = rest, pinned
+        random = np.random.default_rng(0)
+        self._slices = random.integers(0, 256, (24, 150, 150), np.uint8)
+        self._image = _png(self._slices[0])
+        self._body = json.dumps({"instances": self._slices[:1].tolist()})
+
+    def kinds(self) -> Mapping[str, Call]:
+        """Returns each kind of call by its name."""
+        one = self._slices[:1]
+        return {
+            "predict 1 slice": lambda: self._predict(one),
+            "predict 24 slices": lambda: self._predict(self._slices),
+            "predict by label": lambda: self._predict(one, label=CANARY),
+            "predict by version": self._predict_by_version,
+            "encoded": lambda: self._predict(
+                [self._image], "images", signature="encoded"
+            ),
+            "classify": self._classify,
+            "metadata": self._metadata,
+            "status": self._status,
+            "REST predict by label": self._rest_predict,
+            "REST status": lambda: self._rest_get("", "model_version_status"),
+            "REST metadata": lambda: self._rest_get("/metadata", "metadata"),
+        }
+
+    def _predict(self, tensor: Any, alias: str = "slices", **spec: Any) -> None:
         request = predict_pb2.PredictRequest()
         _name(request.model_spec, **spec)
         request.inputs[alias].CopyFrom(tf.make_tensor_proto(tensor))
-        answer = predictions.Predict(request, timeout=TIMEOUT)
+        answer = self._predictions.Predict(request, timeout=TIMEOUT)
         for name in CLASSES:
             values = tf.make_ndarray(answer.outputs[name])
             _require(values.shape == (len(tensor),) and bool((values <= 0).all()))
         _require(spec.get("version") in (None, answer.model_spec.version.value))
 
-    def by_version() -> None:
-        with pinned.asking() as version:
-            predict(slices[:1], version=version)
+    def _predict_by_version(self) -> None:
+        with self._pinned.asking() as version:
+            self._predict(self._slices[:1], version=version)
 
-    def classify() -> None:
+    def _classify(self) -> None:
         request = classification_pb2.ClassificationRequest()
         _name(request.model_spec, signature="classify", label=STABLE)
         example = request.input.example_list.examples.add()
-        example.features.feature["image/encoded"].bytes_list.value.append(image)
-        answer = predictions.Classify(request, timeout=TIMEOUT)
+        encoded = example.features.feature["image/encoded"]
+        encoded.bytes_list.value.append(self._image)
+        answer = self._predictions.Classify(request, timeout=TIMEOUT)
         _require(len(answer.result.classifications[0].classes) == len(CLASSES))
 
-    def metadata() -> None:
+    def _metadata(self) -> None:
         request = get_model_metadata_pb2.GetModelMetadataRequest()
         request.model_spec.name = NAME
         request.metadata_field.append("signature_def")
-        answer = predictions.GetModelMetadata(request, timeout=TIMEOUT)
+        answer = self._predictions.GetModelMetadata(request, timeout=TIMEOUT)
         _require("signature_def" in answer.metadata)
 
-    def status() -> None:
+    def _status(self) -> None:
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = NAME
-        answer = models.GetModelStatus(request, timeout=TIMEOUT)
+        answer = self._models.GetModelStatus(request, timeout=TIMEOUT)
         states = {each.state for each in answer.model_version_status}
         _require(get_model_status_pb2.ModelVersionStatus.AVAILABLE in states)
 
-    def rest_predict() -> None:
-        answer = rest.post(
-            f"{NAME}/labels/{STABLE}:predict", content=body
-        ).raise_for_status()
+    def _rest_predict(self) -> None:
+        path = f"{NAME}/labels/{STABLE}:predict"
+        answer = self._rest.post(path, content=self._body).raise_for_status()
         _require(set(CLASSES) <= set(answer.json()["predictions"][0]))
 
-    def rest_status() -> None:
-        _require("model_version_status" in rest.get(NAME).raise_for_status().json())
-
-    def rest_metadata() -> None:
-        _require("metadata" in rest.get(f"{NAME}/metadata").raise_for_status().json())
-
-    return {
-        "predict 1 slice": lambda: predict(slices[:1]),
-        "predict 24 slices": lambda: predict(slices),
-        "predict by label": lambda: predict(slices[:1], label=CANARY),
-        "predict by version": by_version,
-        "encoded": lambda: predict([image], "images", signature="encoded"),
-        "classify": classify,
-        "metadata": metadata,
-        "status": status,
-        "REST predict by label": rest_predict,
-        "REST status": rest_status,
-        "REST metadata": rest_metadata,
-    }
+    def _rest_get(self, path: str, wanted: str) -> None:
+        answer = self._rest.get(f"{NAME}{path}").raise_for_status()
+        _require(wanted in answer.json())
 
 
 def _name(
