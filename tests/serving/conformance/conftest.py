@@ -85,7 +85,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 PLAIN = (
     *("half_plus_two", "half_plus_three", "number", "mixed", "text", "echo"),
-    *("defaults", "convolution", "matrix", "modern", "slow"),
+    *("defaults", "convolution", "undeclared", "matrix", "modern", "slow"),
 )
 
 

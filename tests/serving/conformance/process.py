@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import shlex
 import socket
 import subprocess
@@ -114,9 +115,11 @@ class Launcher:
                 continue
             word = word.replace("{port}", str(port))
             command.append(word.replace("{rest_port}", str(rest_port)))
+        # As from a shell: other tests of this process may have set it for themselves.
+        env = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
         with log.open("wb") as said:
             return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=env
             )
 
     def start(

@@ -257,6 +257,7 @@ ROWS: Final[Mapping[str, str]] = {
     "deadlines.cancelled": "a call that is cancelled ends nothing else",
     # Where this project's server does better
     "beyond.rank": "a tensor of wrong rank gets INVALID_ARGUMENT, the process lives on",
+    "beyond.rank-undeclared": "so does one to a signature that declares no rank",
     "beyond.side": "so does one whose fixed side is wrong",
     "beyond.health-follows": "health follows whether every model can answer",
     "beyond.drain": "SIGTERM lets calls in flight end",

@@ -34,6 +34,7 @@ def write_all(folder: Path) -> None:
         "echo": echo,
         "defaults": defaults,
         "convolution": convolution,
+        "undeclared": undeclared,
         "matrix": matrix,
         "slow": slow,
         "crowd": crowd,
@@ -157,7 +158,16 @@ def defaults() -> Signatures:
 
 def convolution() -> Signatures:
     """A kernel that ends the process where it is fed a wrong rank unchecked."""
-    x = tf1.placeholder(tf.float32, [None, 8, 8, 1], name="x")
+    return _convolution([None, 8, 8, 1])
+
+
+def undeclared() -> Signatures:
+    """The same, and its signature does not say what rank it takes."""
+    return _convolution(None)
+
+
+def _convolution(shape: list[int | None] | None) -> Signatures:
+    x = tf1.placeholder(tf.float32, shape, name="x")
     kernel = tf1.get_variable("kernel", initializer=tf.ones([3, 3, 1, 4]))
     y = tf.reduce_sum(tf.nn.conv2d(x, kernel, 1, "VALID"), [1, 2, 3])
     return {"serving_default": signature({"x": x}, {"y": y})}

@@ -271,6 +271,15 @@ def test_a_wrong_rank_is_refused_and_ends_nothing(plain, shape):
     assert ask.answer(plain, "convolution", x=fitting) == [1296, 1296]
 
 
+@row("beyond.rank-undeclared")
+@pytest.mark.parametrize("shape", [(3,), (8, 8), (8, 8, 1)])
+def test_a_wrong_rank_that_nothing_declares_is_refused_and_ends_nothing(plain, shape):
+    code, _ = refused(plain, "undeclared", x=np.ones(shape, np.float32))
+    assert code is INVALID
+    fitting = np.ones((2, 8, 8, 1), np.float32)
+    assert ask.answer(plain, "undeclared", x=fitting) == [1296, 1296]
+
+
 @row("beyond.side")
 def test_a_wrong_side_is_refused(plain):
     code, _ = refused(plain, "convolution", x=np.ones((2, 9, 8, 1), np.float32))
