@@ -301,6 +301,20 @@ def test_a_batch_that_is_not_full_goes_at_its_timeout():
         assert doubled(one) == [2]
 
 
+def test_a_batch_that_is_due_before_its_caller_looks_goes_at_once():
+    class Slow(Scheduler):
+        def submit(self, *args):
+            pieces = super().submit(*args)
+            time.sleep(0.01)  # the thread loses the processor
+            return pieces
+
+    parameters = BatchingParameters(batch_timeout_micros=1000)
+    queue = Batching(Slow(1), parameters).queue(["x:0"], lambda arrays, _: arrays)
+    with futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(queue, [np.ones(1)], time.monotonic() + 60)
+        np.testing.assert_array_equal(call.result()[0], np.ones(1))
+
+
 def test_rows_of_two_queues_are_never_mixed():
     scheduler = Signalling(1)
     batching = Batching(scheduler, BatchingParameters())

@@ -123,7 +123,6 @@ class _Queue:
             except queue.Empty:
                 if caller.deadline and time.monotonic() >= caller.deadline:
                     return None
-                self._scheduler.look_again()
 
     def _leave(self, caller: Caller) -> bool:
         """Gives up what is queued; returns whether there was anything."""

@@ -188,25 +188,25 @@ class Scheduler:
             pieces = waiting.add(caller, arrays, rows)
             if was_empty:
                 self._queues.append(waiting)
-            self._give_out()
+            self._give_out(time.monotonic())
         return pieces
-
-    def look_again(self) -> None:
-        """Gives out what became due."""
-        with self._lock:
-            self._give_out()
 
     def release(self, caller: Caller) -> None:
         """Takes a slot back and gives it to the next batch."""
         with self._lock:
             caller.busy = False
             self._free += 1
-            self._give_out()
+            self._give_out(time.monotonic())
 
     def due(self, waiting: Waiting, caller: Caller) -> float | None:
-        """Returns when the next batch of a caller is due, if that is to come."""
+        """Gives out what became due; returns when a caller's next batch will be.
+
+        What is due and stays has no free slot or leader, and goes at the next release.
+        """
         with self._lock:
-            return waiting.due(caller, time.monotonic())
+            now = time.monotonic()
+            self._give_out(now)
+            return waiting.due(caller, now)
 
     def withdraw(self, waiting: Waiting, caller: Caller) -> bool:
         """Removes what a caller has queued; returns whether there was anything."""
@@ -214,11 +214,11 @@ class Scheduler:
             found = waiting.withdraw(caller)
             if found and not waiting:
                 self._queues.remove(waiting)
-            self._give_out()
+            self._give_out(time.monotonic())
         return found
 
-    def _give_out(self) -> None:
-        now, passed = time.monotonic(), 0
+    def _give_out(self, now: float) -> None:
+        passed = 0
         while self._free and passed < len(self._queues):
             waiting = self._queues.popleft()
             taken = waiting.take(now)
