@@ -10,6 +10,7 @@ from scipy import ndimage
 from mri_contrast.scans import Scan
 from pipeline.phantom import (
     artefacts,
+    coil,
     composition,
     effects,
     fields,
@@ -17,6 +18,7 @@ from pipeline.phantom import (
     template,
 )
 from pipeline.phantom.anatomy import Anatomy, upsample
+from pipeline.phantom.other_protocols import WITHOUT_MAGNET
 from pipeline.phantom.protocols import Protocol
 
 _FWHM_TO_SIGMA: Final = 0.4247  # 1 / (2 sqrt(2 ln 2))
@@ -32,6 +34,9 @@ nearest millimetre, and its edges would be jagged as no scanner's are."""
 _LEAST_SIDE: Final = 24
 """Voxels that a crop leaves of every side, so that there is something to see."""
 
+EVEN: Final = (*WITHOUT_MAGNET, "T1/two-inversions")
+"""Families that no coil receives, or whose quotient takes the coil out."""
+
 _MARGINS: Final = ((0.0, 0.25), (-0.15, 0.0), (-0.6, -0.15))
 
 
@@ -44,7 +49,8 @@ class Acquisition:
         thickness: Voxels of the anatomy that one slice averages; 1 for volumes.
         gap: Voxels left out between slices.
         blur: In-plane Gaussian sigma in voxels.
-        bias: (4, 4, 4) logarithm of the coil's sensitivity at spline nodes.
+        array: The loops that receive; None where their sensitivity is even.
+        bias: (4, 4, 4) logarithm of what is uneven besides, at spline nodes.
         texture: (20, 24, 24) the same on a fine grid: no tissue is uniform.
         grain: Strength of a texture of some 3 mm, relative to the signal.
         noise: Standard deviation of each channel, relative to grey matter.
@@ -67,6 +73,7 @@ class Acquisition:
     thickness: int
     gap: int
     blur: float
+    array: coil.Array | None
     bias: NDArray[np.float32]
     texture: NDArray[np.float32]
     grain: float
@@ -105,10 +112,11 @@ def sample_acquisition(
     axis = int(rng.choice(3, p=[0.18, 0.12, 0.7]))
     bias = rng.normal(0, 1, (4, 4, 4)) * rng.choice([rng.uniform(0, 0.2), 0.4])
     texture = rng.normal(0, 1, (20, 24, 24)) * rng.uniform(0, 0.08)
-    return Acquisition(
+    taken = Acquisition(
         axis=axis,
         thickness=thickness,
         gap=gap,
+        array=None,
         blur=float(
             np.hypot(rng.uniform(*_POINT_SPREAD), _sigma(protocol.blur_mm, voxel_mm))
         ),
@@ -132,6 +140,9 @@ def sample_acquisition(
         flips=(rng.random() < 0.5, rng.random() < 0.5, rng.random() < 0.5),
         peak=int(rng.choice([0, 255, 1000, 4095, 30000])),
     )
+    if protocol.family in EVEN:
+        return taken
+    return dataclasses.replace(taken, array=coil.sample_array(rng))
 
 
 def _sample_margin(rng: np.random.Generator) -> tuple[float, float, float]:
@@ -162,6 +173,9 @@ def acquire(anatomy: Anatomy, protocol: Protocol, acquisition: Acquisition) -> S
     image = effects.apply_effect(image, protocol.effect, effect_rng)
     if protocol.effect in effects.COMPUTED:
         return store(image, [anatomy.voxel_mm] * 3, acquisition)
+    if acquisition.array is not None:
+        array = acquisition.array
+        image = image * coil.sensitivity(array, image.shape, anatomy.voxel_mm)
     image, thick_mm = _slabs(image, anatomy.voxel_mm, acquisition)
     if acquisition.blur > 0.15:
         sigma = [acquisition.blur] * 3

@@ -12,6 +12,10 @@ from scipy import ndimage
 from pipeline.phantom import composition, physics, template
 
 _TILE: Final = 128
+FIELD_LOW_MM: Final = (-95.0, -128.0)
+FIELD_HIGH_MM: Final = (95.0, 112.0, 104.0)
+"""Corners of every grid in MNI millimetres; where it begins below differs."""
+
 _SMOOTH_NODES: Final = (5, 6, 6)
 _FINE_NODES: Final = (18, 22, 22)
 
@@ -170,9 +174,9 @@ def _template_voxels(
     subject: Subject, head: template.Template
 ) -> list[NDArray[np.int32]]:
     """For each voxel of the grid, the template voxel (three int32 volumes)."""
-    low = np.array([-95.0, -128.0, subject.lowest_mm])
-    high = np.array([95.0, 112.0, 104.0])
-    sides = [int(side) for side in (high - low) / subject.voxel_mm]
+    low = np.array([*FIELD_LOW_MM, subject.lowest_mm])
+    extent = np.array(FIELD_HIGH_MM) - low
+    sides = [int(side) for side in extent / subject.voxel_mm]
     axes = [
         start + np.arange(side, dtype=np.float32) * np.float32(subject.voxel_mm)
         for start, side in zip(low, sides, strict=True)

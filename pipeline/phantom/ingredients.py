@@ -81,6 +81,10 @@ def _even(taken: Acquisition) -> Acquisition:
     )
 
 
+def _corrected(taken: Acquisition) -> Acquisition:
+    return dataclasses.replace(taken, array=None)
+
+
 def _clean(taken: Acquisition) -> Acquisition:
     return dataclasses.replace(
         taken, noise=0.0, blur=0.0, artefact="", clean_background=True
@@ -109,6 +113,7 @@ _OF_ACQUISITION: Final[dict[str, Callable[[Acquisition], Acquisition]]] = {
     "head": _no_head,
     "stripping": _no_stripping,
     "shading": _even,
+    "coil": _corrected,
     "damage": _clean,
     "thick-slices": _thin,
     "field-of-view": _whole_view,

@@ -27,6 +27,7 @@ def acquisition(**changes: object) -> Acquisition:
         thickness=1,
         gap=0,
         blur=0.0,
+        array=None,
         bias=np.zeros((4, 4, 4), np.float32),
         texture=np.zeros((20, 24, 24), np.float32),
         grain=0.0,
