@@ -74,11 +74,17 @@ class Resamples:
 
         Returns:
             None where rows of fewer than two subjects count: drawing one person
-            again and again tells nothing about others.
+            again and again tells nothing about others. Where all rows are hits, or
+            none is, every draw is the same; then it is the exact interval of as many
+            cases as there are subjects.
         """
         counted = np.ones(len(values), bool) if chosen is None else chosen
-        if len(np.unique(self.members[counted])) < 2:
+        subjects = len(np.unique(self.members[counted]))
+        if subjects < 2:
             return None
+        hits = values[counted]
+        if values.dtype == bool and hits.all() == hits.any():
+            return exact(subjects * int(hits.all()), subjects)
         return percentiles(self.sums(values * counted), self.sums(counted))
 
 

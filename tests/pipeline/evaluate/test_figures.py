@@ -201,6 +201,14 @@ def test_intervals_are_the_same_every_time_and_skip_absent_groups() -> None:
     assert Resamples.of(people).of_mean(values, np.zeros(3, bool)) is None
 
 
+def test_where_all_are_right_each_subject_counts_once() -> None:
+    people = np.repeat(np.arange(10), 30).astype(str)
+    every = np.ones(300, bool)
+    assert Resamples.of(people).of_mean(every) == exact(10, 10)
+    assert Resamples.of(people).of_mean(~every) == exact(0, 10)
+    assert Resamples.of(people).of_mean(np.ones(300)) == [1.0, 1.0]  # no share
+
+
 def test_one_person_alone_has_no_interval() -> None:
     people = np.array(["a", "a", "b"])
     values, alone = np.array([True, False, True]), np.array([True, True, False])
