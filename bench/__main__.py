@@ -69,7 +69,7 @@ class BenchConfig:
     sizes: tuple[int, ...] = (1, 10, 100)
     peers: Path = rivals.PYTHON
     servers: Path = servers.PYTHON
-    model: Path = serving.RELEASED
+    model: Path = dataclasses.field(default_factory=serving.released)
 
     def __post_init__(self) -> None:
         least = max(inputs.BATCH, ours.BATCH)

@@ -25,11 +25,11 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from bench.results import Row, at_least
 from bench.timing import Contestant, Effort, Rates, Turn, side_by_side
 from pipeline.command import run_command
+from pipeline.released import RELEASED
 from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
 
 CONFIG: Final = Path("serving/container/batching-cpu.config")
-RELEASED: Final = Path("serving/released/mri_contrast")
 
 IN_FLIGHT: Final = 16
 SLICES: Final = (24, 1)

@@ -79,7 +79,6 @@ class MixedLoad:
 
     def __init__(self, grpc_port: int, rest_port: int, pinned: Pinned) -> None:
         """Connects to a server on this machine."""
-        self.calls: collections.Counter[str] = collections.Counter()
         self.failures: collections.Counter[str] = collections.Counter()
         self._channel = grpc.insecure_channel(f"127.0.0.1:{grpc_port}")
         self._rest = httpx.Client(
@@ -89,6 +88,7 @@ class MixedLoad:
             limits=httpx.Limits(keepalive_expiry=1),
         )
         self._kinds = _Questions(self._channel, self._rest, pinned).kinds()
+        self.calls = collections.Counter(dict.fromkeys(self._kinds, 0))
         self._counting = threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -130,7 +130,7 @@ def _code(call: Call) -> str:
         return str(error.code().name)
     except httpx.HTTPStatusError as error:
         return f"HTTP {error.response.status_code}"
-    except (httpx.HTTPError, WrongAnswer) as error:
+    except Exception as error:  # an answer that lacks something, too
         return type(error).__name__
     return ""
 

@@ -26,8 +26,8 @@ class RecordConfig:
 
     Attributes:
         evaluation: The `evaluation.json`.
-        out: The table. Rows of the same machine and revision stay, but for those of
-            the same names.
+        out: The table. Rows of the same machine stay, but for those of the same
+            names.
     """
 
     evaluation: Annotated[Path, tyro.conf.Positional]

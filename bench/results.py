@@ -93,17 +93,20 @@ def machine() -> dict[str, Any]:
 def save(rows: Sequence[Row], path: Path = RESULTS) -> None:
     """Writes `results.json`.
 
-    Rows that are already there stay where they are of the same machine and revision;
-    those with the id of a new row are replaced.
+    Rows that are already there stay where they are of the same machine, each with the
+    revision that it was measured at; those with the id of a new row are replaced.
     """
-    where = {"machine": machine(), "revision": source_revision()}
+    where, revision = machine(), source_revision()
     kept: dict[str, Any] = {}
     if path.is_file():
         old = json.loads(path.read_text())
-        if {name: old[name] for name in where} == where:
-            kept = {row["id"]: row for row in old["rows"]}
-    kept |= {row.id: dataclasses.asdict(row) for row in rows}
-    write_json(path, {**where, "rows": [kept[name] for name in sorted(kept)]})
+        if old["machine"] == where:
+            kept = {
+                row["id"]: {"revision": old.get("revision"), **row}
+                for row in old["rows"]
+            }
+    kept |= {row.id: {"revision": revision, **dataclasses.asdict(row)} for row in rows}
+    write_json(path, {"machine": where, "rows": [kept[name] for name in sorted(kept)]})
 
 
 def show(rows: Sequence[Row]) -> None:

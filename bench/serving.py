@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,14 +20,25 @@ from bench.servers import Running
 from bench.timing import Contestant, Effort, Rates, side_by_side
 from mri_contrast import Client
 from pipeline.contrasts import CLASSES
+from pipeline.released import RELEASED, newest_version
 from serving.server.session import LoadedModel
-
-RELEASED: Final = Path("serving/released/mri_contrast/1")
 
 SLICES: Final = (24, 1)
 """In a request: what a scan gives at most, and the least."""
 
 NAMES: Final = ("litserve", "bentoml", "mlserver")
+
+
+def released() -> Path:
+    """Returns the folder of the released model's newest version.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    found = newest_version()
+    if found is None:
+        raise FileNotFoundError(f"{RELEASED} has no version; check it out again")
+    return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -154,6 +165,14 @@ def _overhead(
     )
 
 
+def ours_first(rates: Iterable[Rates]) -> bool:
+    """Whether no other server has a lower p99 than ours anywhere."""
+    return all(
+        each.p99("ours") <= min(each.p99(name) for name in each.rounds)
+        for each in rates
+    )
+
+
 def in_turns(asks: Mapping[str, Ask], seconds: float) -> dict[str, list[float]]:
     """Lets each ask one call after the other's; returns milliseconds of each call."""
     took: dict[str, list[float]] = {name: [] for name in asks}
@@ -183,11 +202,12 @@ def _against_peers(
             for name, each in running.items()
         }
         rates[count] = side_by_side(contestants, effort)
+    ahead = ours_first(rates.values())
     goals = " / ".join("1" for _ in requests)
     if reasons:
         yield unmeasured("server.vs_peers", f"≥ {goals}", "; ".join(reasons.values()))
     else:
-        yield at_least(
+        row = at_least(
             "server.vs_peers",
             [
                 min(each.ratio("ours", name) for name in NAMES)
@@ -203,8 +223,9 @@ def _against_peers(
             )
             + "; slices/s, the faster setting of each took part; requests made once, "
             f"{IN_FLIGHT} in flight, TensorFlow of the same version; limit: the model; "
-            f"{effort}",
+            f"{effort}; p99 of ours is {'' if ahead else 'NOT '}below that of each",
         )
+        yield row if ahead else row.failed()
     for name in NAMES:
         if name in reasons:
             yield unmeasured(f"peer.{name}", "-", reasons[name])

@@ -19,7 +19,7 @@ import psutil
 
 from bench.mixed_load import MixedLoad, Pinned
 from bench.servers import free_port
-from bench.serving import RELEASED
+from bench.serving import released
 from mri_contrast import Client, MriContrastError
 from pipeline.command import run_command
 from pipeline.files import write_json
@@ -57,7 +57,7 @@ class SoakConfig:
     every: float = 20.0
     callers: int = 4
     growth: float = 0.1
-    model: Path = RELEASED
+    model: Path = dataclasses.field(default_factory=released)
     out: Path = Path("data/bench/soak.json")
 
     def __post_init__(self) -> None:
@@ -185,15 +185,20 @@ def _load(
         memory,
         memory[-1].versions,
         code,
-        verdict(load.failures, memory, code, config.growth),
+        verdict(load.calls, load.failures, memory, code, config.growth),
     )
 
 
 def verdict(
-    failures: Mapping[str, int], memory: Sequence[Memory], code: int, growth: float
+    calls: Mapping[str, int],
+    failures: Mapping[str, int],
+    memory: Sequence[Memory],
+    code: int,
+    growth: float,
 ) -> str:
     """Returns `passed`, or what was not as it must be."""
     wrong = [f"{count} × {what}" for what, count in sorted(failures.items())]
+    wrong += [f"{kind} was never asked" for kind, count in calls.items() if not count]
     if code:
         wrong.append(f"the server ended with code {code} after SIGTERM")
     quarter = len(memory) // 4

@@ -1,4 +1,4 @@
-"""What one network said of a split's slices and of real scans, beside the truth."""
+"""What one network said of a split and of real scans, beside the truth."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pipeline.answering import Answerer
 from pipeline.contrasts import CLASSES
 from pipeline.dataset import evaluation_batches, explained_damage
-from pipeline.evaluate.answers import answer_slices
+from pipeline.evaluate.answers import Answers, answer_slices, combine_scans
 from pipeline.judging import RealScan, losses
 
 SLICES: Final = "slices"
+SCANS: Final = "scans"
 REAL: Final = "real scans"
 
 _BATCH: Final = 256
@@ -29,18 +30,25 @@ class Judged:
         loss: (n,) float64 calibrated log-loss, at most 13.8.
         subjects: (n,) whose they are.
         confidence: (n,) float64 probability of the likeliest class.
+        accepted: (n,) whether that is enough for a verdict; `unsure` where not.
     """
 
     wrong: NDArray[np.bool_]
     loss: NDArray[np.float64]
     subjects: NDArray[np.str_]
     confidence: NDArray[np.float64]
+    accepted: NDArray[np.bool_]
+
+    @property
+    def misled(self) -> NDArray[np.bool_]:
+        """(n,) whether the verdict is a wrong class: worse than `unsure`."""
+        return self.wrong & self.accepted
 
 
 def judged(
     answerer: Answerer, shards: Path | None, split: str, real: Sequence[RealScan]
 ) -> dict[str, Judged]:
-    """Asks a network about every slice of a split, and every real scan.
+    """Asks a network about every slice and scan of a split, and every real scan.
 
     Args:
         answerer: The network.
@@ -49,7 +57,7 @@ def judged(
         real: Of classes that it tells apart; there may be none.
 
     Returns:
-        `SLICES` where there are shards, and `REAL` where there are real scans.
+        `SLICES` and `SCANS` where there are shards, `REAL` where there are real scans.
 
     Raises:
         ValueError: It tells other classes apart, or a shard is damaged.
@@ -59,20 +67,31 @@ def judged(
             f"{answerer.name} tells {', '.join(answerer.classes)} apart, not "
             f"{', '.join(CLASSES)}: they cannot be compared"
         )
-    found = {}
+    found: dict[str, Judged] = {}
     if shards is not None:
-        found[SLICES] = _on_slices(answerer, shards, split)
+        found |= _on_split(answerer, shards, split)
     if real:
         found[REAL] = _on_real(answerer, real)
     return found
 
 
-def _on_slices(answerer: Answerer, shards: Path, split: str) -> Judged:
+def _on_split(answerer: Answerer, shards: Path, split: str) -> dict[str, Judged]:
     with explained_damage(shards):
         batches = evaluation_batches(shards, split, batch_size=_BATCH)
-        answers, _ = answer_slices(answerer, batches)
+        slices, logs = answer_slices(answerer, batches)
+    scans = combine_scans(answerer, slices, logs)
+    return {SLICES: _judged(answerer, slices), SCANS: _judged(answerer, scans)}
+
+
+def _judged(answerer: Answerer, answers: Answers) -> Judged:
     truth = answers.probabilities[np.arange(len(answers)), answers.labels]
-    return Judged(~answers.right, losses(truth), answers.subjects, answers.confidence)
+    return Judged(
+        wrong=~answers.right,
+        loss=losses(truth),
+        subjects=answers.subjects,
+        confidence=answers.confidence,
+        accepted=answers.confidence >= answerer.accept,
+    )
 
 
 def _on_real(answerer: Answerer, scans: Sequence[RealScan]) -> Judged:
@@ -87,4 +106,5 @@ def _on_real(answerer: Answerer, scans: Sequence[RealScan]) -> Judged:
         loss=losses(np.array(truth)),
         subjects=np.array([scan.subject for scan in scans]),
         confidence=np.array(surest),
+        accepted=np.array(surest) >= answerer.accept,
     )

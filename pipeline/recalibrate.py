@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline import scoring
+from pipeline import files, scoring
 from pipeline.calibration import calibrate
 from pipeline.command import run_command
 from pipeline.dataset import evaluation_batches, explained_damage
@@ -45,9 +45,12 @@ def recalibrate(config: RecalibrateConfig) -> None:
         found = calibrate(scoring.score(run.model, batches), config.risk)
     for name in ("evaluation.json", "report.html"):
         (config.run / name).unlink(missing_ok=True)
-    settings = json.loads((config.run / "config.json").read_text())
-    write_json(config.run / "config.json", {**settings, "risk": config.risk})
-    found.save(config.run)
+    with files.locked(config.run / "lock", f"trains {config.run}"):
+        # Killed in between, the run accepts as is asked for now, and tells the risk of
+        # before: the same command mends that.
+        found.save(config.run)
+        settings = json.loads((config.run / "config.json").read_text())
+        write_json(config.run / "config.json", {**settings, "risk": config.risk})
     print(
         f"verdicts of {config.run} are accepted from {found.accept:.4f} on, before "
         f"from {run.calibration.accept:.4f}; next: make evaluate RUN={config.run}"

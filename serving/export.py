@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import tyro
 
 from pipeline.command import DONE, run_command
+from pipeline.files import sha256_of
 from pipeline.runs import Run, load_run, newest_run
 from serving import warmup
 from serving.canonical import canonicalise
@@ -95,8 +96,13 @@ def publish(run: Path, root: Path, name: str = NAME, rules: Rules = DEFAULT) -> 
             registry.refuse(told, run=run.name, gate=error.evidence)
             raise
         write_card(model, name, loaded, evidence)
-        reason = f"export of {run.name}"
-        return registry.publish(model, reason, run=run.name, gate=evidence)
+        return registry.publish(
+            model,
+            f"export of {run.name}",
+            run=run.name,
+            network=sha256_of(run / "model.keras"),
+            gate=evidence,
+        )
 
 
 def export(run: Run, model: Path, name: str = NAME) -> None:

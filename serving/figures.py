@@ -11,7 +11,7 @@ _SHARDS: Final = ("manifest_sha256", "sealed")
 
 _SPLIT: Final = (
     *("count", "subjects", "loss", "loss_interval", "accuracy", "accuracy_interval"),
-    *("brier", "brier_interval", "confusion", "calibration", "auroc"),
+    *("brier", "brier_interval", "confusion", "calibration", "auroc", "auroc_interval"),
     *("coverage", "accepted_accuracy", "false_accept", "risk", "curve"),
     *("reached", "level", "trail", "draws"),
 )

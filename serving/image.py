@@ -19,7 +19,7 @@ from pipeline.command import run_command
 from pipeline.files import sha256_of, write_json
 from serving import builders, sbom
 from serving.builders import Builder
-from serving.registry import NAME, Registry, models_config
+from serving.versions import NAME, Registry, RegistryError, models_config
 
 CONTAINER: Final = Path(__file__).parent / "container"
 DIGEST: Final = "mri-contrast.model-sha256"
@@ -98,8 +98,14 @@ def prepare(registry: Registry, version: int, context: Path, base: str) -> Path:
         That folder.
 
     Raises:
-        RegistryError: There is no such version.
+        RegistryError: There is no such version, or it is damaged: no server checks
+            again what an image holds.
     """
+    if found := registry.faults(version):
+        raise RegistryError(
+            f"version {version} is not as it was published ({'; '.join(found)}); "
+            "publish it again"
+        )
     config = models_config(registry, _IN_IMAGE, version)
     shutil.rmtree(context, ignore_errors=True)
     model = context / "models" / NAME / str(version)

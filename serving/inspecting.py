@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.files import sha256_of
-from serving.integrity import SUMS, damage, is_sealed
-from serving.versions import Registry, RegistryError, models_config
+from serving.versions import Registry
 
 CARD: Final = Path("assets.extra") / "model_card.json"
 
@@ -36,7 +34,7 @@ def summary(registry: Registry, version: int) -> dict[str, Any]:
     Raises:
         RegistryError: There is no such version.
     """
-    folder = folder_of(registry, version)
+    folder = registry.folder_of(version)
     card = card_of(folder)
     times = [entry["time"] for entry in _publications(registry, version)]
     return {
@@ -52,7 +50,7 @@ def summary(registry: Registry, version: int) -> dict[str, Any]:
 
 def details(registry: Registry, version: int) -> dict[str, Any]:
     """Returns a version's row, files with their bytes, history and model card."""
-    folder = folder_of(registry, version)
+    folder = registry.folder_of(version)
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         **summary(registry, version),
@@ -80,7 +78,7 @@ def differences(registry: Registry, version: int, against: int) -> dict[str, lis
     """
     one, other = (
         {"bytes": size_of(folder), **dict(_flat(card_of(folder)))}
-        for folder in (folder_of(registry, version), folder_of(registry, against))
+        for folder in (registry.folder_of(version), registry.folder_of(against))
     )
     names = [*one, *(name for name in other if name not in one)]
     return {
@@ -88,22 +86,6 @@ def differences(registry: Registry, version: int, against: int) -> dict[str, lis
         for name in names
         if one.get(name) != other.get(name)
     }
-
-
-def faults(registry: Registry, version: int) -> list[str]:
-    """Returns what is wrong with the files of a version; nothing of a whole one.
-
-    Raises:
-        RegistryError: There is no such version.
-    """
-    folder = folder_of(registry, version)
-    known = [entry.get("sums") for entry in _publications(registry, version)]
-    if not is_sealed(folder):
-        return [f"{SUMS} is missing"] if any(known) else []
-    wrong = damage(folder)
-    if any(known) and sha256_of(folder / SUMS) not in known:
-        wrong.append(f"{SUMS} is not the one published")
-    return wrong
 
 
 def _publications(registry: Registry, version: int) -> list[dict[str, Any]]:
@@ -123,28 +105,12 @@ def label_faults(registry: Registry) -> list[str]:
         if version not in there
     ]
     config = registry.root / "models.config"
-    if labels and (
-        not config.is_file() or config.read_text() != models_config(registry)
-    ):
+    if labels and (not config.is_file() or config.read_text() != registry.served()):
         wrong.append(
             f"{config} does not say what labels.json says, or the registry was moved; "
             f"`python -m serving.registry config --out {config}` writes it anew"
         )
     return wrong
-
-
-def folder_of(registry: Registry, version: int) -> Path:
-    """Returns a version's folder.
-
-    Raises:
-        RegistryError: There is no such version.
-    """
-    if version not in registry.versions():
-        raise RegistryError(
-            f"{registry.folder} has no version {version}; "
-            f"published: {registry.versions() or 'none, run `make publish`'}"
-        )
-    return registry.folder / str(version)
 
 
 def card_of(folder: Path) -> dict[str, Any]:

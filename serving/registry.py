@@ -115,7 +115,7 @@ class Verify:
         """Prints what is wrong; returns the exit code."""
         registry = _published(self.root, self.name)
         chosen = registry.versions() if self.version is None else [self.version]
-        faults = {one: inspecting.faults(registry, one) for one in chosen}
+        faults = {one: registry.faults(one) for one in chosen}
         sealed = {one: is_sealed(registry.folder / str(one)) for one in chosen}
         labels = inspecting.label_faults(registry) if self.version is None else []
         if self.json:
@@ -203,7 +203,8 @@ class Config:
     """Prints TF Serving's models.config, or writes it.
 
     models/models.config follows the labels by itself; this is for containers, and for
-    a registry that was moved.
+    a registry that was moved. It names all models under the root; with `--base` or
+    `--version` this one alone.
     """
 
     root: Path = Path("models")
@@ -217,7 +218,11 @@ class Config:
 
     def __call__(self) -> None:
         """Prints or writes the configuration."""
-        text = models_config(Registry(self.root, self.name), self.base, self.version)
+        registry = Registry(self.root, self.name)
+        alone = self.base is not None or self.version is not None
+        text = registry.served()
+        if alone or not text:
+            text = models_config(registry, self.base, self.version)
         if self.out is None:
             print(text, end="")
         else:

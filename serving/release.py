@@ -18,7 +18,7 @@ from pipeline.files import write_json
 from pipeline.released import RELEASED, newest_version
 from serving import durable
 from serving.card_page import PAGE, write_page
-from serving.inspecting import CARD, faults, folder_of, size_of
+from serving.inspecting import CARD, size_of
 from serving.integrity import is_sealed, reseal
 from serving.registry import NAME, Registry
 from serving.workspace import workspace
@@ -76,10 +76,10 @@ def release(config: ReleaseConfig) -> Path:
             stranger needs.
     """
     registry = Registry(config.root, NAME)
-    published = folder_of(registry, config.version)
+    published = registry.folder_of(config.version)
     before = newest_version(config.into / NAME)
     number = 1 if before is None else int(before.name) + 1
-    if found := faults(registry, config.version):
+    if found := registry.faults(config.version):
         raise ReleaseRefusedError(
             f"it is not as it was published: {'; '.join(found)}; publish it again"
         )

@@ -177,6 +177,12 @@ def against_promotion(
         reasons.append(f"canary failed {found.failed} times where stable answered")
     if found.interval is None or found.ratio is None:
         return [*reasons, "no scan was answered by both"]
+    for name, versions in zip(("stable", "canary"), found.versions, strict=True):
+        if len(versions) > 1:
+            reasons.append(
+                f"{name} was versions {', '.join(map(str, versions))} in turn, so the "
+                "figures are of no single one: ask again while no label moves"
+            )
     low, high = found.interval
     if low < least_agreement:
         reasons.append(

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from pipeline.files import replacing, sha256_of, sync, write_json
 from serving import durable, history, integrity
+from serving.models_config import Served, render
 from serving.workspace import workspace
 
 NAME: Final = "mri_contrast"
@@ -59,6 +60,19 @@ class Registry:
         """Where the versions lie."""
         return self.root / self.name
 
+    def folder_of(self, version: int) -> Path:
+        """Returns a version's folder.
+
+        Raises:
+            RegistryError: There is no such version.
+        """
+        if version not in self.versions():
+            raise RegistryError(
+                f"{self.folder} has no version {version}; "
+                f"published: {self.versions() or 'none, run `make publish`'}"
+            )
+        return self.folder / str(version)
+
     def versions(self) -> list[int]:
         """Returns the published versions, oldest first."""
         if not self.folder.is_dir():
@@ -72,11 +86,27 @@ class Registry:
 
     def labels(self) -> dict[str, int]:
         """Returns which version each label names."""
-        path = self.root / "labels.json"
-        if not path.is_file():
-            return {}
-        labels = json.loads(path.read_text()).get(self.name, {})
+        labels = self._all_labels().get(self.name, {})
         return {label: int(version) for label, version in labels.items()}
+
+    def faults(self, version: int) -> list[str]:
+        """Returns what is wrong with a version's files; nothing of a whole one.
+
+        Raises:
+            RegistryError: There is no such version.
+        """
+        folder = self.folder_of(version)
+        known = [
+            entry.get("sums")
+            for entry in self.history()
+            if entry["action"] == "publish" and entry["version"] == version
+        ]
+        if not integrity.is_sealed(folder):
+            return [f"{integrity.SUMS} is missing"] if any(known) else []
+        wrong = integrity.damage(folder)
+        if any(known) and sha256_of(folder / integrity.SUMS) not in known:
+            wrong.append(f"{integrity.SUMS} is not the one published")
+        return wrong
 
     def history(self) -> list[dict[str, Any]]:
         """Returns what happened to this model's versions, oldest first."""
@@ -129,7 +159,7 @@ class Registry:
         """Points a label at a published version.
 
         Raises:
-            RegistryError: There is no such version or label.
+            RegistryError: There is no such version or label, or it is damaged.
         """
         with self._locked():
             self._move(label, version, "promote", reason)
@@ -141,7 +171,8 @@ class Registry:
             The version that the label names now.
 
         Raises:
-            RegistryError: The label never named another version that still exists.
+            RegistryError: The label never named another version that still exists,
+                or that is damaged.
         """
         with self._locked():
             before = self.before(label)
@@ -160,7 +191,8 @@ class Registry:
         for entry in reversed(self.history()):
             promoted = entry["action"] == "promote" and entry.get("label") == label
             before = entry.get("replaces")
-            if promoted and entry["version"] == current and before in existing:
+            moved = promoted and entry["version"] == current != before
+            if moved and before in existing:
                 return int(before)
         return None
 
@@ -200,16 +232,17 @@ class Registry:
     def _move(self, label: str, version: int, action: str, reason: str) -> None:
         if label not in LABELS:
             raise RegistryError(f"label {label!r} is none of {', '.join(LABELS)}")
-        if version not in self.versions():
+        if found := self.faults(version):
             raise RegistryError(
-                f"{self.folder} has no version {version}; "
-                f"published: {self.versions() or 'none, run `make publish`'}"
+                f"version {version} is not as it was published ({'; '.join(found)}); "
+                "publish it again"
             )
         before = self.labels().get(label)
-        path = self.root / "labels.json"
-        everything = json.loads(path.read_text()) if path.is_file() else {}
+        if before == version:
+            return  # else a rollback would come back to it
+        everything = self._all_labels()
         everything.setdefault(self.name, {})[label] = version
-        write_json(path, everything)
+        write_json(self._labels_file, everything)
         self._render()
         self._record(
             action, version=version, label=label, replaces=before, reason=reason
@@ -218,12 +251,29 @@ class Registry:
     def _render(self) -> None:
         """Makes `models.config` follow `labels.json`, which is the truth."""
         path = self.root / "models.config"
-        if not self.labels():
+        if not (wanted := self.served()):
             return
-        wanted = models_config(self)
         if not path.is_file() or path.read_text() != wanted:
             with replacing(path) as temporary:
                 temporary.write_text(wanted)
+
+    def served(self) -> str:
+        """Renders TF Serving's `models.config` for all models of this root."""
+        models = [
+            Served(name, (self.root / name).resolve(), labels)
+            for name, labels in sorted(self._all_labels().items())
+        ]
+        return render(models) if models else ""
+
+    @property
+    def _labels_file(self) -> Path:
+        return self.root / "labels.json"
+
+    def _all_labels(self) -> dict[str, dict[str, int]]:
+        if not self._labels_file.is_file():
+            return {}
+        labels: dict[str, dict[str, int]] = json.loads(self._labels_file.read_text())
+        return labels
 
     def _repair(self) -> None:
         """Makes good what a killed command left behind `labels.json`."""
@@ -260,7 +310,7 @@ class Registry:
 def models_config(
     registry: Registry, base: Path | None = None, version: int | None = None
 ) -> str:
-    """Renders TF Serving's `models.config`: the labelled versions, and no others.
+    """Renders TF Serving's `models.config` of one model.
 
     Args:
         registry: Whose labels to serve.
@@ -271,32 +321,12 @@ def models_config(
     Raises:
         RegistryError: Nothing is labelled, so nothing can be served.
     """
-    labels = registry.labels() if version is None else {STABLE: version}
-    if version is not None and version not in registry.versions():
-        raise RegistryError(
-            f"{registry.folder} has no version {version}; "
-            f"published: {registry.versions() or 'none, run `make publish`'}"
-        )
+    labels = registry.labels()
+    if version is not None:
+        registry.folder_of(version)
+        labels = {STABLE: version}
     if not labels:
         raise RegistryError(
             f"{registry.root} has no published {registry.name}; run `make publish`"
         )
-    lines = [
-        "model_config_list {",
-        "  config {",
-        f"    name: {json.dumps(registry.name)}",
-        f"    base_path: {json.dumps(str(base or registry.folder.resolve()))}",
-        '    model_platform: "tensorflow"',
-        "    model_version_policy {",
-        "      specific {",
-        *(f"        versions: {version}" for version in sorted(set(labels.values()))),
-        "      }",
-        "    }",
-        *(
-            f"    version_labels {{ key: {json.dumps(label)} value: {version} }}"
-            for label, version in sorted(labels.items())
-        ),
-        "  }",
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
+    return render([Served(registry.name, base or registry.folder.resolve(), labels)])

@@ -1,6 +1,7 @@
 """Folders in which the next version is prepared, out of every server's sight."""
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -8,33 +9,49 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-_PREPARING: Final = re.compile(r"\.preparing-(\d{1,9})-[0-9a-f]+")
+_NAME: Final = re.compile(r"\.preparing-[0-9a-f]{16}")
 
 
 @contextlib.contextmanager
 def workspace(root: Path) -> Iterator[Path]:
     """Makes a folder under a root and removes it after, with those of killed processes.
 
+    Whoever works in one holds a lock on it, which falls with its process: numbers of
+    processes say nothing where two containers share the root.
+
     Args:
         root: The registry's root, so that a rename puts what was prepared in place.
     """
     for left in root.glob(".preparing-*"):
-        owner = _PREPARING.fullmatch(left.name)
-        if owner and not _alive(int(owner[1])):
-            shutil.rmtree(left, ignore_errors=True)
-    path = root / f".preparing-{os.getpid()}-{os.urandom(4).hex()}"
-    path.mkdir(parents=True)
+        with _held(left) as free:
+            if free and _NAME.fullmatch(left.name):
+                shutil.rmtree(left, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        while True:
+            path = root / f".preparing-{os.urandom(8).hex()}"
+            path.mkdir(parents=True)
+            # Another process may have taken it for a leftover before it was held.
+            if stack.enter_context(_held(path)) and path.is_dir():
+                break
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Holds a folder's lock; yields whether it could be had."""
     try:
-        yield path
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
     finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)  # asks only
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
+        os.close(descriptor)

@@ -133,13 +133,17 @@ class Lasting(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has no ty
                 self._heard[tuner_id] = time.monotonic()
         return super().get_trial(trial_id)
 
-    @keras_tuner.synchronized
     def release_lost(self, seconds: float) -> list[str]:
         """Gives the trials of workers back that were not heard of for so long.
 
         Returns:
             The names of those workers.
         """
+        lost: list[str] = self._careful(lambda: self._release_lost(seconds))
+        return lost
+
+    @keras_tuner.synchronized
+    def _release_lost(self, seconds: float) -> list[str]:
         now = time.monotonic()
         lost = [
             name

@@ -11,12 +11,12 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import tyro
 
 from pipeline.command import DONE, WRONG_USE, run_command
-from pipeline.files import sha256_of, write_json
+from pipeline.files import sha256_of
 from pipeline.found import settings_of
 from pipeline.processes import must_run
 from serving.export import GATE_REFUSED, announce, publish
@@ -27,8 +27,6 @@ from tuner.comparing import NOISE
 from tuner.retrain import RESULT
 from tuner.sides import RUNS
 from tuner.winner import FILE, Winner
-
-PUBLISHED: Final = "published.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,27 +115,14 @@ def _retrained(config: PublishConfig) -> dict[str, Any]:
 
 def _version(config: PublishConfig, run: Path, split: str) -> int:
     """Publishes a run, unless it is published; returns its version."""
-    path = config.folder / PUBLISHED
-    network = sha256_of(run / "model.keras")
-    registry = Registry(config.models)
-    if path.is_file():
-        before = json.loads(path.read_text())
-        same = (before["network"], before["models"]) == (network, str(config.models))
-        if same and before["version"] in registry.versions():
-            return int(before["version"])
+    registry, network = Registry(config.models), sha256_of(run / "model.keras")
+    for entry in registry.history():
+        published = entry["action"] == "publish" and entry.get("network") == network
+        if published and entry["version"] in registry.versions():
+            return int(entry["version"])
     if not (run / "evaluation.json").is_file():
         must_run("pipeline.evaluate", "--run", run, "--split", split)
-    version = publish(run, config.models, rules=config.rules)
-    write_json(
-        path,
-        {
-            "run": str(run),
-            "network": network,
-            "models": str(config.models),
-            "version": version,
-        },
-    )
-    return version
+    return publish(run, config.models, rules=config.rules)
 
 
 def main() -> int:

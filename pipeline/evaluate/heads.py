@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline.answering import Answerer
 from pipeline.evaluate.answers import rows_of_scans
+from pipeline.evaluate.intervals import Resamples
 from pipeline.labelled import UNKNOWN
 
 
@@ -23,18 +24,19 @@ def measure(
 
     Returns:
         `plane`: `count` and `accuracy` of slices. `gadolinium`: `count` of T1 scans and
-        `auroc` of their mean probability, None where only one kind occurs. None where
-        the model has no heads.
+        `auroc` of their mean probability with its `interval`, subjects drawn anew; None
+        where only one kind occurs. None where the model has no heads.
     """
     if answerer.heads is None:
         return None
     columns: dict[str, list[np.ndarray]] = {
         name: [] for name in ("plane", "gadolinium", "said_plane", "said_gadolinium")
     }
-    scans = []
+    scans, subjects = [], []
     for batch in batches:
         said = answerer.heads(batch["image"].numpy())
         scans.append(batch["scan"].numpy().astype(str))
+        subjects.append(batch["subject"].numpy().astype(str))
         for name in ("plane", "gadolinium"):
             columns[name].append(batch[name].numpy())
             columns[f"said_{name}"].append(said[name])
@@ -46,18 +48,26 @@ def measure(
             "count": int(known.sum()),
             "accuracy": float(right.mean()) if known.any() else None,
         },
-        "gadolinium": _gadolinium(table, np.concatenate(scans)),
+        "gadolinium": _gadolinium(
+            table, np.concatenate(scans), np.concatenate(subjects)
+        ),
     }
 
 
-def _gadolinium(table: dict[str, np.ndarray], scans: np.ndarray) -> dict[str, Any]:
-    truth, score = [], []
-    for rows in rows_of_scans(scans).values():
-        if table["gadolinium"][rows[0]] != UNKNOWN:
-            truth.append(int(table["gadolinium"][rows[0]]))
-            score.append(float(table["said_gadolinium"][rows].mean()))
-    both = len(set(truth)) == 2
+def _gadolinium(
+    table: dict[str, np.ndarray], scans: np.ndarray, subjects: np.ndarray
+) -> dict[str, Any]:
+    known = [
+        rows
+        for rows in rows_of_scans(scans).values()
+        if table["gadolinium"][rows[0]] != UNKNOWN
+    ]
+    truth = np.array([table["gadolinium"][rows[0]] == 1 for rows in known], bool)
+    score = np.array([table["said_gadolinium"][rows].mean() for rows in known])
+    both = truth.any() and not truth.all()
+    resamples = Resamples.of(subjects[[rows[0] for rows in known]])
     return {
         "count": len(truth),
         "auroc": float(roc_auc_score(truth, score)) if both else None,
+        "interval": resamples.of_area(truth, score) if both else None,
     }

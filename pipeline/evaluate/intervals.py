@@ -87,6 +87,34 @@ class Resamples:
             return exact(subjects * int(hits.all()), subjects)
         return percentiles(self.sums(values * counted), self.sums(counted))
 
+    def of_area(
+        self, positive: NDArray[np.bool_], score: NDArray[np.float64]
+    ) -> Interval | None:
+        """95 % percentile interval of the area under a ROC curve.
+
+        It is the share of pairs, one of each side, that the score puts in order, ties
+        by half; a subject that was drawn twice counts twice (Mann and Whitney 1947).
+
+        Args:
+            positive: (n,) the side that should score higher.
+            score: (n,) what ranks.
+
+        Returns:
+            None where a side has rows of fewer than two subjects.
+        """
+        for side in (positive, ~positive):
+            if len(np.unique(self.members[side])) < 2:
+                return None
+        _, ranks = np.unique(score, return_inverse=True)
+        ordered, pairs = np.empty((2, len(self.weights)))
+        for draw, weights in enumerate(self.weights):
+            rows = weights[self.members]
+            high = np.bincount(ranks, rows * positive)
+            low = np.bincount(ranks, rows * ~positive)
+            ordered[draw] = high @ (np.cumsum(low) - low / 2)
+            pairs[draw] = high.sum() * low.sum()
+        return percentiles(ordered, pairs)
+
 
 def percentiles(
     above: NDArray[np.float64], below: NDArray[np.float64]

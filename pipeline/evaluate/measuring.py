@@ -14,7 +14,13 @@ from pipeline.evaluate.console import show
 from pipeline.evaluate.coverage import curve, risk
 from pipeline.evaluate.groups import by_group
 from pipeline.evaluate.intervals import Resamples
-from pipeline.evaluate.metrics import areas, confusion, false_accepts, figures
+from pipeline.evaluate.metrics import (
+    area_intervals,
+    areas,
+    confusion,
+    false_accepts,
+    figures,
+)
 from pipeline.evaluate.real import Judged, judge_files, summary
 from pipeline.evaluate.reliability import calibration
 from pipeline.evaluate.rows import rows
@@ -125,6 +131,7 @@ def measure_slices(slices: Answers, answerer: Answerer) -> dict[str, Any]:
         "confusion": confusion(slices, answerer.classes),
         "calibration": calibration(slices, resamples),
         "auroc": areas(slices, answerer.classes),
+        "auroc_interval": area_intervals(slices, answerer.classes, resamples),
         "by": by_group(slices, answerer.classes, resamples),
     }
 
@@ -152,6 +159,7 @@ def measure_volumes(volumes: Answers, answerer: Answerer) -> dict[str, Any]:
         "confusion": [[*row, no] for row, no in zip(verdicts, unsure, strict=True)],
         "calibration": calibration(volumes, resamples),
         "auroc": areas(volumes, classes),
+        "auroc_interval": area_intervals(volumes, classes, resamples),
         "false_accept": false_accepts(volumes, classes, answerer.accept, resamples),
         "risk": found,
         "curve": curve(volumes),

@@ -9,7 +9,7 @@ from sklearn import metrics
 
 from pipeline.contrasts import ACCEPTED
 from pipeline.evaluate.answers import Answers
-from pipeline.evaluate.intervals import Resamples, exact
+from pipeline.evaluate.intervals import Interval, Resamples, exact
 
 TINY: Final = 1e-300
 """Below it a probability counts as this much: the loss stays finite."""
@@ -58,13 +58,29 @@ def areas(answers: Answers, classes: Sequence[str]) -> dict[str, float | None]:
     None where only one side occurs. `brain` ranks by the probability that it is one
     of T1, T2 and FLAIR.
     """
-    found = {
-        name: _area(answers.labels == column, answers.probabilities[:, column])
+    sides = _sides(answers, classes)
+    return {name: _area(positive, score) for name, (positive, score) in sides.items()}
+
+
+def area_intervals(
+    answers: Answers, classes: Sequence[str], resamples: Resamples
+) -> dict[str, Interval | None]:
+    """95 % intervals of `areas`."""
+    sides = _sides(answers, classes)
+    return {name: resamples.of_area(*side) for name, side in sides.items()}
+
+
+def _sides(
+    answers: Answers, classes: Sequence[str]
+) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+    """Which rows should rank higher, and by what score they are ranked."""
+    brains = [column for column, name in enumerate(classes) if name in ACCEPTED]
+    each = {
+        name: (answers.labels == column, answers.probabilities[:, column])
         for column, name in enumerate(classes)
     }
-    brains = [column for column, name in enumerate(classes) if name in ACCEPTED]
     is_brain = np.isin(answers.labels, brains)
-    return found | {"brain": _area(is_brain, answers.probabilities[:, brains].sum(1))}
+    return each | {"brain": (is_brain, answers.probabilities[:, brains].sum(1))}
 
 
 def _area(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> float | None:

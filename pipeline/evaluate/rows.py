@@ -110,12 +110,14 @@ def _risk(result: dict[str, Any]) -> Row:
         return _unmeasured(name, reach, "no volume was accepted")
     enough = found["accepted"] >= FEWEST
     few = "" if enough else f"; too FEW: at least {FEWEST} accepted are needed"
-    kind = "sealed" if result["shards"]["sealed"] else "not sealed"
+    sealed = result["shards"]["sealed"]
+    kind = "sealed" if sealed else "not sealed, as they must be"
     detail = (
         f"{found['errors']} of {found['accepted']} accepted volumes wrong, exact upper "
         f"limit {found['risk_exact'][1]:.4f} (Clopper and Pearson, 95 % interval)"
         f"{few}; coverage {found['coverage']:.3f} at a probability of "
         f"{found['accept']:.3f}; the shards are {kind}"
     )
-    ok = enough and found["risk"] <= RISK and found["coverage"] >= COVERAGE
+    good = found["risk"] <= RISK and found["coverage"] >= COVERAGE
+    ok = sealed and enough and good
     return _row(name, found["risk"], reach, ok, detail)

@@ -94,7 +94,12 @@ def _expected(run: Run) -> dict[str, np.ndarray]:
     pixels = normalise(tf.constant(sample(SLICES, ALLOWED_SIZES[1])))
     outputs = run.model.predict(pixels, verbose=0)
     tensors = {name: tf.constant(values) for name, values in outputs.items()}
-    return {name: v.numpy() for name, v in named_outputs(run, tensors).items()}
+    found = {name: v.numpy() for name, v in named_outputs(run, tensors).items()}
+    constants = {"rho": run.calibration.rho, "accept": run.calibration.accept}
+    return found | {
+        f"aux_{name}": np.full(len(pixels), value, np.float32)
+        for name, value in constants.items()
+    }
 
 
 def _check_against_keras(call: Call, expected: dict[str, np.ndarray]) -> float:

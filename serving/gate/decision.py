@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.answering import of_export
-from pipeline.judged import REAL, SLICES
+from pipeline.judged import REAL, SCANS, SLICES
 from pipeline.runs import Run
 from serving.gate import budget, comparison, interface
 from serving.gate.answers import check
 from serving.gate.refusal import GateRefusedError
 from serving.gate.rules import DEFAULT, Rules
 
-_NAMES: Final = {SLICES: "test_split", REAL: "real"}
+_NAMES: Final = {SLICES: "test_split", SCANS: "test_scans", REAL: "real"}
 
 
 def decide(
@@ -32,7 +32,7 @@ def decide(
     Raises:
         GateRefusedError: It may not; the message has the numbers.
     """
-    material = comparison.material_for(run, rules)
+    material = comparison.material_for(run, rules, compared=stable is not None)
     if material.missing and not rules.allow_unmeasured:
         raise _unmeasured(material)
     evidence: dict[str, Any] = {

@@ -1,8 +1,10 @@
 """REST as TF Serving speaks it: HTTP around `rest_api`."""
 
+import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.server import rest_api
+from serving.server import call_record, rest_api
 from serving.server.errors import ServingError
 from serving.server.manager import Models
 from serving.server.rest_encoding import (
+    MOST_BYTES,
     BodyTooLargeError,
     is_gzip_accepted,
     unzipped,
@@ -61,7 +64,12 @@ def application(models: Models, cors: bool = False) -> Starlette:
     """
 
     async def answer(request: Request) -> Response:
-        body = await request.body()
+        try:
+            body = await _received(request)
+        except BodyTooLargeError as error:
+            return _refused(413, str(error))
+        except (TimeoutError, ServingError):
+            return _refused(408, "the body did not arrive in time")
         status, content, headers = await run_in_threadpool(
             _answer, models, request, body
         )
@@ -71,6 +79,29 @@ def application(models: Models, cors: bool = False) -> Starlette:
 
     everything = Route("/{path:path}", answer, methods=_METHODS)
     return Starlette(routes=[everything])
+
+
+async def _received(request: Request) -> bytes:
+    """Returns the body as it was sent.
+
+    Raises:
+        BodyTooLargeError: It is larger than any that is answered.
+        TimeoutError: The call's time is over before it is there.
+    """
+    body = bytearray()
+    deadline = call_record.deadline()
+    left = None if deadline is None else deadline - time.monotonic()
+    async with asyncio.timeout(left):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                raise BodyTooLargeError(f"the body is larger than {MOST_BYTES} bytes")
+    return bytes(body)
+
+
+def _refused(status: int, text: str) -> Response:
+    """An answer to a body of which the rest is not read: the connection ends."""
+    return Response(_error(text), status, {"Connection": "close"}, "application/json")
 
 
 def _answer(

@@ -10,14 +10,15 @@ import grpc
 from serving.server.errors import ServingError, invalid
 
 MOST_BYTES: Final = 100 * 1024 * 1024
-"""Of a body once it is unzipped, as in TF Serving: 100 KiB of gzip can hold them."""
+"""Of a body, also once it is unzipped, as in TF Serving: 100 KiB of gzip can hold
+them."""
 
 _WORTH_BYTES: Final = 1400
 """Shorter answers fit one packet as they are."""
 
 
 class BodyTooLargeError(Exception):
-    """A request's body is too large once it is unzipped."""
+    """A request's body is too large."""
 
 
 def unzipped(body: bytes, encoding: str) -> bytes:

@@ -74,12 +74,22 @@ def _fast(value: Any, dtype: tf.DType) -> Array | None:
     fitting = {"b": "b", "i": "iu", "u": "iu"}.get(wanted.kind, "fiu")
     if array.size and array.dtype.kind not in fitting:
         return None
+    if wanted.kind != "b" and _holds_booleans(value):  # numpy takes them for 0 and 1
+        return None
     if array.size and wanted.kind in "iu":
         limits = np.iinfo(wanted)
         if array.min() < limits.min or array.max() > limits.max:
             return None
     with np.errstate(over="ignore"):  # above a float32's range is infinity
         return array.astype(wanted)
+
+
+def _holds_booleans(value: Any) -> bool:
+    if not isinstance(value, list):
+        return isinstance(value, bool)
+    if value and isinstance(value[0], list):
+        return any(map(_holds_booleans, value))
+    return bool in map(type, value)
 
 
 def _slow(value: Any, dtype: tf.DType) -> Array:

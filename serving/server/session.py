@@ -150,17 +150,21 @@ class LoadedModel:
         """
         for position, (alias, tensor) in enumerate(signature.inputs.items()):
             _check(position, alias, tensor, inputs[alias])
-        key = (signature.name, *outputs)
-        call = self._calls.get(key) or self._computation(key, signature, outputs)
+        # In one order, so that callers who want the same share a queue and no client
+        # can make ever more of them.
+        wanted = sorted(set(outputs))
+        key = (signature.name, *wanted)
+        call = self._calls.get(key) or self._computation(key, signature, wanted)
         given = [inputs[alias] for alias in signature.inputs]
         started = time.monotonic()
-        arrays = call(given, call_record.deadline())
+        computed = dict(zip(wanted, call(given, call_record.deadline()), strict=True))
+        arrays = [computed[alias] for alias in outputs]
         if (record := call_record.current()) is not None:
             record.ran(
                 signature.name,
                 len(given[0]) if given and given[0].ndim else 1,
                 time.monotonic() - started,
-                dict(zip(outputs, arrays, strict=True)),
+                computed,
             )
         return arrays
 

@@ -21,13 +21,13 @@ def test_a_small_run_of_one_group_writes_its_rows_and_prints_them(
     only = ["--only", "train", "--peers", str(nobody)]
     assert main([*places, *small, *only]) == 0
     content = json.loads(out.read_text())
-    assert set(content) == {"machine", "revision", "rows"}
+    assert set(content) == {"machine", "rows"}
     assert content["machine"]["cores"] >= 1
     assert {row["id"] for row in content["rows"]} == {
         *("stage.augment", "stage.step", "train.fed")
     }
     for row in content["rows"]:
-        assert set(row) == {"id", "value", "reach", "ok", "detail"}
+        assert set(row) == {"revision", "id", "value", "reach", "ok", "detail"}
     assert "train.fed" in capsys.readouterr().out
 
 
@@ -147,6 +147,13 @@ def test_rows_of_other_ids_stay_and_those_of_another_machine_go(tmp_path: Path) 
         ("a", 3.0),
         ("b", 2.0),
     ]
+    earlier = json.loads(path.read_text())
+    earlier["rows"][1]["revision"] = "c0ffee"
+    path.write_text(json.dumps(earlier))
+    results.save([Row("a", 4.0, "≥ 1", True, "")], path)
+    first, second = json.loads(path.read_text())["rows"]
+    assert first["value"] == 4
+    assert first["revision"] != second["revision"] == "c0ffee"
     elsewhere = json.loads(path.read_text()) | {"machine": {"processor": "another"}}
     path.write_text(json.dumps(elsewhere))
     results.save([Row("c", 1.0, "≥ 1", True, "")], path)

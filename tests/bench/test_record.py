@@ -40,7 +40,7 @@ def test_rows_of_an_evaluation_replace_their_own_and_keep_others(
     ece = named["volume.ece"]
     assert (ece["value"], ece["reach"], ece["ok"]) == (None, "≤ 0.03", False)
     assert ece["detail"].startswith("mri_contrast version 1: not measured: ")
-    assert set(written) == {"machine", "revision", "rows"}
+    assert set(written) == {"machine", "rows"}
     assert "volume.risk" in capsys.readouterr().out
 
 

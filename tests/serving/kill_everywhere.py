@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from serving.inspecting import faults, label_faults
+from serving.inspecting import label_faults
 from serving.integrity import is_sealed
 from serving.versions import Registry
 from tests.killing import run_killed
@@ -57,7 +57,7 @@ def served(registry: Registry) -> set[int]:
 def wrong(registry: Registry) -> list[str]:
     """What is wrong right after the kill, before any other command mends it."""
     there = registry.versions()
-    found = [f"{version}: {faults(registry, version)}" for version in there]
+    found = [f"{version}: {registry.faults(version)}" for version in there]
     found = [told for told in found if not told.endswith("[]")]
     found += [
         f"{version} has no digests"

@@ -65,6 +65,12 @@ def test_a_failure_of_canary_alone_speaks_against():
     assert against_promotion(compare([]), 0.9, 2) == ["no scan was answered by both"]
 
 
+def test_figures_of_two_versions_in_turn_speak_against_promoting_either():
+    moved = Pair(answer("T1", 1), answer("T1", 3), 0.1, 0.1)
+    (reason,) = against_promotion(compare([pair("T1", "T1")] * 39 + [moved]), 0.9, 2)
+    assert reason.startswith("canary was versions 2, 3 in turn")
+
+
 @pytest.fixture
 def uploads(tmp_path: Path) -> tuple[Path, ...]:
     """Forty pictures."""

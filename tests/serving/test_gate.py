@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.contrasts import CLASSES
-from pipeline.judged import REAL, SLICES, Judged
+from pipeline.judged import REAL, SCANS, SLICES, Judged
 from serving import gate
 from serving.export import export
 from serving.gate import budget, comparison
@@ -29,6 +29,7 @@ def said(wrong: float, confidence: float, seed: int = 0) -> Judged:
         loss=np.zeros(count),
         subjects=np.repeat(np.arange(SUBJECTS), EACH).astype(str),
         confidence=np.clip(random.normal(confidence, 0.01, count), 0, 1),
+        accepted=np.ones(count, bool),
     )
 
 
@@ -83,7 +84,26 @@ def test_a_few_subjects_tell_nothing():
         SLICES,
     )
     assert reasons == []
-    assert evidence == {"stable": "not compared: 2 subjects tell nothing"}
+    told = "not compared: 2 subjects tell nothing, 6 are needed"
+    assert evidence == {"stable": told}
+
+
+def test_being_sure_of_wrong_classes_more_often_is_refused():
+    stable = said(0.2, 0.9)
+    careful = dataclasses.replace(stable, accepted=~stable.wrong)
+    evidence, (reason,) = comparison.compare_judged(stable, careful, SCANS)
+    assert reason.startswith("sure of a wrong class more often beyond noise")
+    assert evidence["misled_difference"] == pytest.approx(stable.wrong.mean())
+    assert evidence["wrong_difference"] == 0
+
+
+def test_being_unsure_of_all_is_refused():
+    stable = said(0.05, 0.9)
+    silent = dataclasses.replace(stable, accepted=np.zeros_like(stable.wrong))
+    evidence, (reason,) = comparison.compare_judged(silent, stable, REAL)
+    assert reason.startswith("unsure more often beyond noise")
+    assert evidence["unsure_interval"] == [1, 1]
+    assert comparison.compare_judged(silent, stable, SLICES)[1] == []
 
 
 def test_times_are_compared_pair_by_pair():
@@ -179,6 +199,30 @@ def test_what_cannot_be_measured_is_refused_and_told(root: Path, run, monkeypatc
         "reasons": ["test_split: not measured", "real: not measured"],
         "decision": "refused",
     }
+
+
+def test_real_scans_that_cannot_be_read_measure_nothing(
+    root: Path, run, tmp_path: Path
+):
+    broken = write_pictures(tmp_path, 2 * CLASSES)
+    for picture in broken.rglob("*.png"):
+        picture.write_bytes(b"no picture")
+    rules = gate.Rules(real=broken)
+    with pytest.raises(gate.GateRefusedError, match="MRI_REAL_DATA names gives slices"):
+        gate.decide(root / "mri_contrast/2", run, root / "mri_contrast/1", rules)
+
+
+def test_real_scans_of_a_few_people_are_no_measurement(root: Path, run, tmp_path: Path):
+    rules = gate.Rules(real=write_pictures(tmp_path, CLASSES))
+    with pytest.raises(gate.GateRefusedError, match="4 subjects tell nothing, 6 are"):
+        gate.decide(root / "mri_contrast/2", run, root / "mri_contrast/1", rules)
+
+
+def test_another_threshold_than_the_runs_is_refused(root: Path, run):
+    calibration = dataclasses.replace(run.calibration, accept=0.123)
+    other = dataclasses.replace(run, calibration=calibration)
+    with pytest.raises(gate.GateRefusedError, match=r"aux_accept of .* differs"):
+        gate.check(root / "mri_contrast/2", other)
 
 
 def test_a_copy_of_stable_is_as_good_as_it(root: Path, run, real: Path):

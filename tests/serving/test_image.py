@@ -124,6 +124,14 @@ def test_a_version_that_is_not_published_is_named(registry: Registry) -> None:
         prepare(registry, 3, registry.root / "context", BASE)
 
 
+def test_a_damaged_version_gets_no_image(registry: Registry, tmp_path: Path) -> None:
+    model = registry.folder / "2/saved_model.pb"
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    with pytest.raises(RegistryError, match=r"version 2 is not .*saved_model\.pb"):
+        prepare(registry, 2, tmp_path / "context", BASE)
+    assert not (tmp_path / "context").exists()
+
+
 def tools(folder: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> Path:
     """Makes these the only programs that are found; they note how they are called."""
     folder.mkdir()

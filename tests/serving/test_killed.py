@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.inspecting import faults, label_faults
+from serving.inspecting import label_faults
 from serving.integrity import is_sealed
 from serving.registry import Registry
 
@@ -44,7 +44,7 @@ def check(registry: Registry, told: str) -> None:
     versions = registry.versions()
     for version in versions:
         assert is_sealed(registry.folder / str(version)), told
-        assert faults(registry, version) == [], told
+        assert registry.faults(version) == [], told
     assert set(registry.labels().values()) <= set(versions), told
 
 

@@ -1,6 +1,5 @@
 import json
 import multiprocessing
-import os
 import shutil
 import subprocess
 import sys
@@ -59,6 +58,45 @@ def test_promoting_and_rolling_back_move_the_label(tmp_path):
     assert registry.rollback() == 1
     with pytest.raises(RegistryError, match="no earlier one"):
         registry.rollback()
+
+
+def test_promoting_what_is_stable_already_changes_nothing(tmp_path):
+    publish(tmp_path, 3)
+    registry = Registry(tmp_path)
+    registry.promote(2)
+    registry.promote(3)
+    history = registry.history()
+    registry.promote(3)
+    assert registry.history() == history
+    assert registry.prunable(1) == [1]
+    assert registry.rollback() == 2
+
+
+def test_a_damaged_version_is_not_promoted_and_not_rolled_back_to(tmp_path):
+    publish(tmp_path, 2)
+    registry = Registry(tmp_path)
+    registry.promote(2)
+    (tmp_path / "mri_contrast/1/saved_model.pb").write_bytes(b"a mode1")
+    with pytest.raises(RegistryError, match=r"version 1 is not .*saved_model\.pb"):
+        registry.promote(1, "canary")
+    with pytest.raises(RegistryError, match=r"version 1 is not .*saved_model\.pb"):
+        registry.rollback()
+    assert registry.labels() == {"stable": 2}
+
+
+def test_a_second_model_under_a_root_leaves_the_first_one_served(tmp_path):
+    publish(tmp_path, 2)
+    first, second = Registry(tmp_path), Registry(tmp_path, "other")
+    with second.workspace() as workspace:
+        (workspace / "model").mkdir()
+        (workspace / "model/saved_model.pb").write_bytes(b"another")
+        second.publish(workspace / "model")
+    first.promote(2)
+    text = (tmp_path / "models.config").read_text()
+    assert text == first.served() == second.served()
+    assert text.count("  config {") == 2
+    assert '"mri_contrast"' in text
+    assert '"other"' in text
 
 
 def test_rolling_back_skips_a_version_that_is_gone(tmp_path):
@@ -197,17 +235,25 @@ def test_a_line_that_a_crash_cut_short_is_passed_over(tmp_path):
     ]
 
 
-def test_what_a_killed_export_left_is_removed(tmp_path):
-    killed = subprocess.Popen([sys.executable, "-c", ""])
-    killed.wait()
-    left = tmp_path / f".preparing-{killed.pid}-00000000"
-    (left / "model").mkdir(parents=True)
-    ours = tmp_path / f".preparing-{os.getpid()}-00000000"
-    ours.mkdir()
-    (tmp_path / ".preparing-notes").mkdir()
+def test_what_a_killed_export_left_is_removed_and_what_another_holds_is_not(tmp_path):
+    script = (
+        "import sys, pathlib\n"
+        "from serving.workspace import workspace\n"
+        "with workspace(pathlib.Path(sys.argv[1])) as path:\n"
+        "    print(path, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as other:
+        theirs = Path(other.stdout.readline().strip())
+        (theirs / "model").mkdir()
+        (tmp_path / ".preparing-notes").mkdir()
+        publish(tmp_path)
+        assert theirs.exists(), "its process still works in it"
+        other.kill()
     publish(tmp_path)
-    assert not left.exists()
-    assert ours.exists(), "its process still works in it"
+    assert not theirs.exists()
     assert (tmp_path / ".preparing-notes").exists()
 
 

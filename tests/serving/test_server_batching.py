@@ -1,5 +1,6 @@
 """Batching in a running server."""
 
+import itertools
 import re
 from concurrent import futures
 
@@ -11,6 +12,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from serving.server.config import ServerConfig
 from serving.server.flags import parse
+from serving.server.session import LoadedModel
 
 METRICS = "/monitoring/prometheus/metrics"
 
@@ -94,3 +96,20 @@ def test_parameters_without_the_flag_are_refused_at_the_start(capsys):
     assert ended.value.code == 2
     assert "without setting --enable_batching" in capsys.readouterr().err
     assert not ServerConfig(model_base_path="x").enable_batching
+
+
+def test_the_order_in_which_outputs_are_wanted_makes_no_queue_of_its_own(saved_model):
+    model = LoadedModel(saved_model)
+    signature = model.signature("slices_v1")
+    inputs = {"slices": np.zeros((2, 150, 150), np.uint8)}
+    names = ("T1", "T2", "FLAIR", "other")
+    answers = [
+        dict(zip(order, model.run(signature, inputs, order), strict=True))
+        for order in itertools.permutations(names)
+    ]
+    for answer in answers:
+        for name in names:
+            np.testing.assert_array_equal(answer[name], answers[0][name])
+    assert len(model._queues) == len(model._calls) == 1
+    twice = model.run(signature, inputs, ["T2", "T2"])
+    np.testing.assert_array_equal(twice[0], twice[1])

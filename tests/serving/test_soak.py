@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import soak
+from bench import mixed_load, soak
 from bench.soak import Memory, SoakConfig, main, verdict
 
 
@@ -30,13 +30,36 @@ def grown(*mebibytes: float) -> list[Memory]:
 
 def test_failures_a_leak_and_a_bad_end_are_told() -> None:
     flat = grown(500, 600, 610, 600, 610, 600, 605, 610)
-    assert verdict({}, flat, 0, 0.1) == "passed"
-    said = verdict({"status: UNAVAILABLE": 2}, flat, 1, 0.1)
+    calls = {"status": 9}
+    assert verdict(calls, {}, flat, 0, 0.1) == "passed"
+    said = verdict(calls, {"status: UNAVAILABLE": 2}, flat, 1, 0.1)
     assert "2 × status: UNAVAILABLE" in said
     assert "ended with code 1" in said
     leak = grown(500, 600, 640, 680, 720, 760, 800, 840)
-    assert verdict({}, leak, 0, 0.1) == "memory grew from 660 to 820 MiB"
-    assert verdict({}, grown(500, 700), 0, 0.1) == "passed"
+    assert verdict(calls, {}, leak, 0, 0.1) == "memory grew from 660 to 820 MiB"
+    assert verdict(calls, {}, grown(500, 700), 0, 0.1) == "passed"
+
+
+def test_a_kind_that_was_never_asked_is_told() -> None:
+    flat = grown(500, 600, 610, 600, 610, 600, 605, 610)
+    calls = {"status": 9, "predict": 0}
+    assert verdict(calls, {}, flat, 0, 0.1) == "predict was never asked"
+
+
+def test_an_answer_that_lacks_something_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def incomplete() -> None:
+        raise KeyError("T1")
+
+    kinds = {"one": incomplete, "two": lambda: None}
+    monkeypatch.setattr(mixed_load._Questions, "kinds", lambda _: kinds)
+    load = mixed_load.MixedLoad(1, 2, mixed_load.Pinned(1))
+    load.start(2)
+    load.stop()
+    assert load.failures["one: KeyError"] == load.calls["one"] > 0
+    assert load.calls["two"] > 0
+    assert sum(load.failures.values()) == load.calls["one"]
 
 
 def test_a_server_that_does_not_start_is_an_error(

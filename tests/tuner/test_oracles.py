@@ -281,6 +281,19 @@ def test_a_call_that_fails_does_not_lock_the_others_out(
     assert not keras_tuner.src.engine.oracle.LOCKS[oracle].locked()
 
 
+def test_a_full_disk_while_a_lost_worker_is_noted_does_not_lock_the_others_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    oracle = oracle_in(tmp_path)
+    oracle.create_trial("worker-0")
+    with monkeypatch.context() as full:
+        full.setattr("tuner.oracles.write_json", _full)
+        with pytest.raises(OSError, match="no space"):
+            oracle.release_lost(-1)
+    assert isinstance(oracle.broken, OSError)
+    assert not keras_tuner.src.engine.oracle.LOCKS[oracle].locked()
+
+
 def _full(path: Path, content: Any) -> None:
     raise OSError("no space left on device")
 

@@ -16,7 +16,8 @@ def said(wrong: float, *, seed: int, slices: int = 10) -> Judged:
     hard = random.beta(1, (1 - wrong) / wrong, SUBJECTS)[subjects]
     found = random.random(len(subjects)) < hard
     sure = np.full(len(found), 0.9)
-    return Judged(found, np.where(found, 2.0, 0.1), subjects.astype(str), sure)
+    loss = np.where(found, 2.0, 0.1)
+    return Judged(found, loss, subjects.astype(str), sure, sure > 0.5)
 
 
 def network(name: str, wrong: float, seeds: int = 3) -> Network:
@@ -28,9 +29,8 @@ def exactly(name: str, *wrong: list[bool], losses: float = 0.5) -> Network:
     """Seeds with just these answers on two subjects of two slices each."""
     subjects = np.array(["a", "a", "b", "b"])
     loss, sure = np.full(4, losses), np.full(4, 0.9)
-    return Network(
-        name, {}, [{SLICES: Judged(np.array(w), loss, subjects, sure)} for w in wrong]
-    )
+    said = [Judged(np.array(w), loss, subjects, sure, sure > 0.5) for w in wrong]
+    return Network(name, {}, [{SLICES: each} for each in said])
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,21 @@ def test_where_all_are_right_each_subject_counts_once() -> None:
     assert Resamples.of(people).of_mean(np.ones(300)) == [1.0, 1.0]  # no share
 
 
+def test_an_area_s_interval_is_that_of_drawing_subjects_and_measuring_anew() -> None:
+    rng = np.random.default_rng(5)
+    people = np.repeat(np.arange(30), 4).astype(str)
+    positive = np.repeat(np.arange(30) % 2 == 0, 4)
+    score = np.round(rng.normal(positive, 1.0), 1)  # rounded, so that some are tied
+    resamples = Resamples.of(people)
+    low, high = resamples.of_area(positive, score)
+    drawn = [
+        roc_auc_score(positive, score, sample_weight=weights[resamples.members])
+        for weights in resamples.weights
+    ]
+    np.testing.assert_allclose([low, high], np.percentile(drawn, [2.5, 97.5]))
+    assert resamples.of_area(np.arange(120) < 4, score) is None  # one person alone
+
+
 def test_one_person_alone_has_no_interval() -> None:
     people = np.array(["a", "a", "b"])
     values, alone = np.array([True, False, True]), np.array([True, True, False])

@@ -35,6 +35,7 @@ def batches() -> Iterator[dict[str, tf.Tensor]]:
     yield {
         "image": tf.zeros((6, 150, 150), tf.uint8),
         "scan": tf.constant(scans),
+        "subject": tf.constant([name.replace("with", "of") for name in scans]),
         "plane": tf.constant([0, 1, 2, 2, -1, -1], tf.int64),
         "gadolinium": tf.constant([1, 1, 1, 0, 0, -1], tf.int64),
     }
@@ -50,6 +51,8 @@ def test_planes_are_counted_where_known_and_agent_by_scan(run: Run) -> None:
     assert found is not None
     assert found["plane"] == {"count": 4, "accuracy": 0.75}
     # Means by scan: 0.5 and 0.8 with, 0.6 and 0.2 without: 3 of 4 pairs in order.
+    low, high = found["gadolinium"].pop("interval")
+    assert 0 <= low < 0.75 < high == 1
     assert found["gadolinium"] == {"count": 4, "auroc": 0.75}
 
 

@@ -47,6 +47,7 @@ def test_the_risk_tells_how_large_it_may_be_and_on_what_it_was_measured() -> Non
     )
     assert "too FEW: at least 500" in detail
     assert detail.endswith("the shards are sealed")
-    open_ones = risk_row(0, 600, sealed=False)["detail"]
-    assert open_ones.endswith("the shards are not sealed")
-    assert "FEW" not in open_ones
+    open_ones = risk_row(0, 600, sealed=False)
+    assert open_ones["detail"].endswith("the shards are not sealed, as they must be")
+    assert "FEW" not in open_ones["detail"]
+    assert not open_ones["ok"]

@@ -1,7 +1,9 @@
 """HTTP around the REST API: paths, gzip, CORS."""
 
+import contextlib
 import gzip
 import json
+import socket
 import zlib
 
 import httpx
@@ -51,6 +53,33 @@ def test_a_decompression_bomb_is_refused(zoo):
     )
     assert answer.status_code == 413
     assert "unzipped" in answer.json()["error"]
+
+
+def test_a_body_without_end_is_refused_before_it_is_kept(zoo):
+    sent = 0
+
+    def endless():
+        nonlocal sent
+        while True:
+            sent += 2**20
+            yield bytes(2**20)
+
+    with contextlib.suppress(httpx.TransportError):  # the server may have hung up
+        answer = zoo.rest.post(PREDICT, content=endless())
+        assert answer.status_code == 413
+        assert f"larger than {MOST_BYTES} bytes" in answer.json()["error"]
+    assert sent < 2 * MOST_BYTES
+
+
+def test_a_body_that_does_not_come_ends_at_the_time_limit(serve, adders):
+    running = serve(model_base_path=adders, rest_api_timeout_in_ms=300)
+    host, port = running.rest.base_url.host, running.rest.base_url.port
+    with socket.create_connection((host, port), timeout=60) as connection:
+        connection.sendall(
+            b"POST /v1/models/default:predict HTTP/1.1\r\nHost: here\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        assert connection.recv(100).startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.parametrize(

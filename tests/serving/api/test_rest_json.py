@@ -53,6 +53,14 @@ def test_any_json_is_read_or_refused(form, value, dtypes):
         assert array.dtype == (object if dtype == tf.string else dtype.as_numpy_dtype)
 
 
+@pytest.mark.parametrize("dtype", [tf.int32, tf.float32])
+@pytest.mark.parametrize("values", [[True], [True, 1], [[1, 2], [3, False]]])
+def test_truth_values_are_no_numbers_whatever_stands_beside_them(dtype, values):
+    for form in ("instances", "inputs"):
+        with pytest.raises(ServingError):
+            read_inputs({form: values}, signature(dtype))
+
+
 @settings(max_examples=100, deadline=None)
 @given(JSON, JSON)
 def test_any_json_is_read_as_examples_or_refused(examples, context):
