@@ -32,7 +32,8 @@ def kind_of(head: bytes) -> Kind | None:
     if head.startswith(b"NRRD000"):
         return "nrrd"
     if is_gzip(head):
-        return _volume_kind(unzipped_head(head))
+        unpacked = unzipped_head(head)  # DICOM is never packed so; its start is free
+        return None if unpacked[128:132] == b"DICM" else _volume_kind(unpacked)
     return _volume_kind(head) or ("dicom" if _bare_dicom(head) else None)
 
 

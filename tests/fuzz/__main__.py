@@ -1,0 +1,67 @@
+"""Fuzzes every reader in turn: `python -m tests.fuzz --seconds 600`.
+
+Starts from `tests/fuzz/corpus`, keeps what reaches new branches in `build/fuzz`, and
+adds up the inputs in `build/fuzz/inputs.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.fuzz.targets import TARGETS
+
+HERE = Path(__file__).parent
+WORK = Path("build/fuzz")
+LIMITS = ["-timeout=20", "-rss_limit_mb=2048", "-max_len=8192"]
+"""Seconds and MiB that one input may take; seeds have at most 6 000 bytes."""
+
+
+def main() -> int:
+    """Returns 0 where nothing was found, 1 with the inputs that broke a promise."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=600, help="for all targets")
+    parser.add_argument("targets", nargs="*", default=list(TARGETS), metavar="TARGET")
+    arguments = parser.parse_args()
+    share = max(1, arguments.seconds // len(arguments.targets))
+    counts: dict[str, int] = {}
+    counted = WORK / "inputs.json"
+    if counted.is_file():
+        counts = json.loads(counted.read_text())
+    found: list[Path] = []
+    for target in arguments.targets:
+        done = _fuzz(target, share)
+        counts[target] = counts.get(target, 0) + done
+        counted.write_text(json.dumps(counts, indent=1) + "\n")
+        broken = sorted((WORK / "found" / target).iterdir())
+        print(f"{target}: {done} inputs, {counts[target]} in all, found {len(broken)}")
+        found += broken
+    print(f"{sum(counts.values())} inputs in all")
+    for path in found:
+        print(f"broken promise: {path}", file=sys.stderr)
+    return 1 if found else 0
+
+
+def _fuzz(target: str, seconds: int) -> int:
+    """Runs one target; returns how many inputs it was given."""
+    corpus, found = WORK / "corpus" / target, WORK / "found" / target
+    for folder in (corpus, found):
+        folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "tests.fuzz.one", target, str(corpus)]
+    command += [str(HERE / "corpus" / target), f"-max_total_time={seconds}", *LIMITS]
+    command += [f"-artifact_prefix={found}/", "-print_final_stats=1", "-verbosity=1"]
+    log = WORK / f"{target}.log"
+    with log.open("w") as stream:
+        subprocess.run(command, stdout=stream, stderr=stream, check=False)
+    told = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log.read_text())
+    if not told:
+        raise SystemExit(f"{target} could not be fuzzed; see {log}")
+    return int(told[-1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
