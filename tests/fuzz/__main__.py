@@ -1,13 +1,12 @@
 """Fuzzes every reader in turn: `python -m tests.fuzz --seconds 600`.
 
 Starts from `tests/fuzz/corpus`, keeps what reaches new branches in `build/fuzz`, and
-adds up the inputs in `build/fuzz/inputs.json`.
+adds up the inputs in `build/fuzz/inputs`, one file a target.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from tests.fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent
 WORK = Path("build/fuzz")
+INPUTS = WORK / "inputs"
 LIMITS = ["-timeout=20", "-rss_limit_mb=2048", "-max_len=8192"]
 """Seconds and MiB that one input may take; seeds have at most 6 000 bytes."""
 
@@ -28,19 +28,14 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", default=list(TARGETS), metavar="TARGET")
     arguments = parser.parse_args()
     share = max(1, arguments.seconds // len(arguments.targets))
-    counts: dict[str, int] = {}
-    counted = WORK / "inputs.json"
-    if counted.is_file():
-        counts = json.loads(counted.read_text())
     found: list[Path] = []
     for target in arguments.targets:
         done = _fuzz(target, share)
-        counts[target] = counts.get(target, 0) + done
-        counted.write_text(json.dumps(counts, indent=1) + "\n")
         broken = sorted((WORK / "found" / target).iterdir())
-        print(f"{target}: {done} inputs, {counts[target]} in all, found {len(broken)}")
+        print(f"{target}: {done} inputs, found {len(broken)}", flush=True)
         found += broken
-    print(f"{sum(counts.values())} inputs in all")
+    counts = {path.name: int(path.read_text()) for path in INPUTS.iterdir()}
+    print(f"{sum(counts.values())} inputs in all runs so far")
     for path in found:
         print(f"broken promise: {path}", file=sys.stderr)
     return 1 if found else 0
@@ -54,13 +49,17 @@ def _fuzz(target: str, seconds: int) -> int:
     command = [sys.executable, "-m", "tests.fuzz.one", target, str(corpus)]
     command += [str(HERE / "corpus" / target), f"-max_total_time={seconds}", *LIMITS]
     command += [f"-artifact_prefix={found}/", "-print_final_stats=1", "-verbosity=1"]
-    log = WORK / f"{target}.log"
+    log, counted = WORK / f"{target}.log", INPUTS / target
     with log.open("w") as stream:
         subprocess.run(command, stdout=stream, stderr=stream, check=False)
     told = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log.read_text())
     if not told:
         raise SystemExit(f"{target} could not be fuzzed; see {log}")
-    return int(told[-1])
+    done = int(told[-1])
+    INPUTS.mkdir(exist_ok=True)
+    before = int(counted.read_text()) if counted.is_file() else 0
+    counted.write_text(str(before + done))
+    return done
 
 
 if __name__ == "__main__":
