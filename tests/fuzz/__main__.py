@@ -17,8 +17,9 @@ from tests.fuzz.targets import TARGETS
 HERE = Path(__file__).parent
 WORK = Path("build/fuzz")
 INPUTS = WORK / "inputs"
-LIMITS = ["-timeout=20", "-rss_limit_mb=2048", "-max_len=8192"]
-"""Seconds and MiB that one input may take; seeds have at most 6 000 bytes."""
+LIMITS = ["-timeout=60", "-report_slow_units=60", "-rss_limit_mb=2048", "-max_len=8192"]
+"""Seconds (of the clock: a busy machine stalls) and MiB that one input may take; seeds
+have at most 6 000 bytes."""
 
 
 def main() -> int:

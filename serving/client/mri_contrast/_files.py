@@ -131,10 +131,14 @@ def _packed(source: Path | BinaryIO) -> list[Entry]:
     return zip_entries(source)
 
 
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
 def _at(path: Path, name: str) -> Entry:
     return Entry(
         name,
-        partial(path.open, "rb"),
+        partial(_open, path),
         lambda: path.stat().st_size,
         path.name,
         partial(_beside, path.parent),
