@@ -91,10 +91,12 @@ def _after_lines(entry: Entry, header: Header, start: int) -> int:
     """Where the lines end that stand before the data."""
     if header.line_skip == 0:
         return start
-    with reading(), entry.open() as stream:
-        stream.seek(start)
-        lines = stream.read(LATEST_START).split(b"\n", max(header.line_skip, 0))
-    if header.line_skip < 0 or len(lines) <= header.line_skip:
+    lines: list[bytes] = []
+    if 0 < header.line_skip <= LATEST_START:
+        with reading(), entry.open() as stream:
+            stream.seek(start)
+            lines = stream.read(LATEST_START).split(b"\n", header.line_skip)
+    if len(lines) <= header.line_skip or not lines:
         raise UnreadableScan(
             f"its header says to skip {header.line_skip} lines, which are not there; "
             "save the scan again"
