@@ -355,3 +355,12 @@ def test_a_zip_with_a_senseless_name_or_place_is_damaged(zipped: Zip) -> None:
     content[at + 8 : at + 10] = (0x800).to_bytes(2, "little")  # names are UTF-8 …
     content[at + 46 : at + 48] = b"\xff\xff"  # … and this is none
     refused(bytes(content), "the zip is damaged")
+
+
+def test_a_file_without_a_name_in_a_zip_is_passed_over() -> None:
+    """Found by fuzzing: zipfile itself asks for the last letter of the name."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("xy"), b"content")
+    whole = stream.getvalue()
+    refused(whole.replace(b"xy", b"\0y"), "the zip is empty")  # a name ends at a zero

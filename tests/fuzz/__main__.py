@@ -47,13 +47,21 @@ def _fuzz(target: str, seconds: int) -> int:
     corpus, found = WORK / "corpus" / target, WORK / "found" / target
     for folder in (corpus, found):
         folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "tests.fuzz.one", target, str(corpus)]
-    command += [str(HERE / "corpus" / target), f"-max_total_time={seconds}", *LIMITS]
+    command = [sys.executable, "-m", "tests.fuzz.one", target, str(found)]
+    command += [
+        str(corpus),
+        str(HERE / "corpus" / target),
+        f"-max_total_time={seconds}",
+        *LIMITS,
+    ]
     command += [f"-artifact_prefix={found}/", "-print_final_stats=1", "-verbosity=1"]
     log, counted = WORK / f"{target}.log", INPUTS / target
     with log.open("w") as stream:
         subprocess.run(command, stdout=stream, stderr=stream, check=False)
-    told = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log.read_text())
+    # Where an input broke a promise, the count is in the last line that was written.
+    told = re.findall(
+        r"^(?:stat::number_of_executed_units: *|#)(\d+)", log.read_text(), re.M
+    )
     if not told:
         raise SystemExit(f"{target} could not be fuzzed; see {log}")
     done = int(told[-1])

@@ -1,11 +1,13 @@
-"""Fuzzes one target until libFuzzer's limits: `python -m tests.fuzz.one nrrd DIR -...`.
+"""Fuzzes one target: `python -m tests.fuzz.one nrrd FOUND CORPUS... -max_total_time=9`.
 
 Coverage guides it through our own modules; the libraries below are not instrumented.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from pathlib import Path
 
 import atheris
 
@@ -18,6 +20,16 @@ with atheris.instrument_imports(include=["mri_contrast"]):
     from tests.fuzz.targets import TARGETS
 
 if __name__ == "__main__":
-    target = TARGETS[sys.argv[1]]
-    atheris.Setup([sys.argv[0], *sys.argv[2:]], target)
+    target, found = TARGETS[sys.argv[1]], Path(sys.argv[2])
+
+    def keeping(content: bytes) -> None:
+        """Keeps what breaks a promise, which atheris alone does not always."""
+        try:
+            target(content)
+        except BaseException:
+            name = hashlib.sha256(content).hexdigest()[:16]
+            (found / f"crash-{name}").write_bytes(content)
+            raise
+
+    atheris.Setup([sys.argv[0], *sys.argv[3:]], keeping)
     atheris.Fuzz()

@@ -55,7 +55,8 @@ def zip_entries(source: Path | BinaryIO) -> list[Entry]:
 
 def _is_file(info: zipfile.ZipInfo) -> bool:
     kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where it was packed on Windows
-    return not info.is_dir() and kind in (0, stat.S_IFREG)
+    is_named = info.filename and not info.filename.endswith("/")
+    return bool(is_named) and kind in (0, stat.S_IFREG)
 
 
 def _inside(name: str) -> PurePosixPath:
