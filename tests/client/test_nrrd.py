@@ -170,7 +170,7 @@ def test_a_data_file_elsewhere_is_not_opened(
         ({"kinds": "list vector domain"}, "fewer than two"),
         ({"byte_skip": 2**40}, "skip 1099511627776 bytes"),
         ({"line_skip": -3}, "skip -3 lines"),
-        ({"line_skip": 99}, "skip 99 lines"),
+        ({"line_skip": 100_000}, "skip 100000 lines"),
         ({"line_skip": 2**80}, "skip 1208925819614629174706176 lines"),
         ({"data_file": "LIST"}, "several data files"),
         ({"data_file": "slice%03d.raw 1 44 1"}, "several data files"),
