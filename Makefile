@@ -35,7 +35,7 @@ endif
 .PHONY: help setup demo phantom shards verify describe train predict evaluate explain experiments \
   tune dashboard winner publish-winner k8s publish promote rollback versions verify-models prune \
   canary image image-train release-model \
-  serve identify bench peers soak profile test lint clean
+  serve identify bench peers soak profile test fuzz lint clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -186,6 +186,18 @@ profile: $(READY) ## Trace training steps on SHARDS= (or simulated ones) for Ten
 test: $(READY) ## Run all tests
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 	@[ -n "$$CI" ] || echo "all tests passed; next: make demo, or make help"
+
+SECONDS ?= 600
+
+fuzz: .venv-fuzz/ready ## Fuzz the client's readers for SECONDS=, guided by coverage; build/fuzz
+	PYTHONPATH=serving/client .venv-fuzz/bin/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+
+.venv-fuzz/ready: tests/fuzz/fuzz.lock
+	@command -v $(SYSTEM_PYTHON) >/dev/null || { echo "error: $(SYSTEM_PYTHON) is not installed; install Python 3.11, or name it: make fuzz SYSTEM_PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "building .venv-fuzz: about 1 minute and 200 MB, once"
+	@$(SYSTEM_PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/fuzz.lock
+	@touch $@
 
 lint: $(READY) ## Check format, style and types
 	$(PYTHON) -m ruff format --check .

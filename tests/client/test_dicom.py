@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -262,3 +263,54 @@ def test_threads_that_read_dicom_leave_the_log_as_it_was(dicom: Encode) -> None:
         scans = list(pool.map(lambda _: read_scan(content), range(32)))
     assert all((scan.voxels[..., 0] == RAMP).all() for scan in scans)
     assert logging.getLogger("pydicom").disabled is False
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("JPEG-lossy.dcm", "pylibjpeg-libjpeg"),
+        ("JPGExtended.dcm", "pylibjpeg-libjpeg"),
+        ("MR_small_jpeg_ls_lossless.dcm", "pylibjpeg-libjpeg"),
+        ("JPEG2000-embedded-sequence-delimiter.dcm", "pylibjpeg-openjpeg"),
+    ],
+)
+def test_each_compression_names_the_decoder_that_reads_it(
+    name: str, package: str
+) -> None:
+    with pytest.raises(UnreadableScan, match=package):
+        read_scan(PYDICOM / name)
+
+
+def test_an_enhanced_file_with_two_echoes_holds_two_series(dicom: Encode) -> None:
+    def frame(echo: float, place: float) -> pydicom.Dataset:
+        outer, times, plane = (pydicom.Dataset() for _ in range(3))
+        times.EffectiveEchoTime = echo
+        plane.ImagePositionPatient = [0, 0, place]
+        outer.MREchoSequence, outer.PlanePositionSequence = [times], [plane]
+        return outer
+
+    pixels = np.stack([np.full((4, 5), i, np.uint16) for i in range(6)])
+    frames = [frame(echo, place) for echo in (10, 90) for place in (0, 3, 6)]
+    scans = read_series(
+        dicom(pixels, NumberOfFrames=6, PerFrameFunctionalGroupsSequence=frames)
+    )
+    assert [scan.voxels[0, 0].tolist() for scan in scans] == [[0, 1, 2], [3, 4, 5]]
+    assert [scan.spacing[2] for scan in scans] == [3, 3]
+
+
+def test_an_image_beside_a_report_is_one_scan(tmp_path: Path, dicom: Encode) -> None:
+    (tmp_path / "image.dcm").write_bytes(dicom(RAMP))
+    (tmp_path / "report.dcm").write_bytes((PYDICOM / "test-SR.dcm").read_bytes())
+    scan = read_scan(tmp_path)
+    assert scan.voxels.shape == (30, 40, 1)
+    assert "DICOM files could not be read" not in str(scan.notes)
+
+
+def test_a_folder_without_the_library_says_how_to_install_it(
+    tmp_path: Path, dicom: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(2):
+        (tmp_path / f"{i}.dcm").write_bytes(dicom(RAMP))
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(UnreadableScan, match=r"mri-contrast\[dicom\]"):
+        read_scan(tmp_path)

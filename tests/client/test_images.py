@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+import logging
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
@@ -27,6 +30,7 @@ def pixels(source: bytes) -> np.ndarray:
     return voxels[:, :, 0]
 
 
+@settings(deadline=None)  # of a machine that does other things, too
 @given(
     image=arrays(
         st.sampled_from([np.uint8, np.uint16]),
@@ -119,3 +123,29 @@ def test_an_image_that_claims_too_many_pixels_is_refused_before_decoding(
     side = int(_scan.MAX_PIXELS**0.5) + 1
     with pytest.raises(UnreadableScan, match=f"too large.*{side}x{side}"):
         read_scan(png(Image.new("1", (side, side))))
+
+
+def test_nothing_of_a_header_is_logged_or_warned(
+    png: Encode, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(RAMP).save(stream, "TIFF", description="Secret^Person")
+    whole = stream.getvalue()
+    with caplog.at_level(logging.DEBUG):
+        pixels(whole)
+        with pytest.raises(UnreadableScan):
+            read_scan(whole[:-300])
+    assert caplog.records == []
+    assert list(recwarn) == []
+    assert logging.getLogger("PIL").level == logging.NOTSET
+
+
+def test_threads_that_read_images_leave_warnings_and_logs_as_they_were(
+    png: Encode,
+) -> None:
+    content, before = png(Image.fromarray(RAMP)), list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(pixels, [content] * 32))
+    assert all((image == RAMP).all() for image in read)
+    assert warnings.filters == before
+    assert logging.getLogger("PIL").level == logging.NOTSET

@@ -203,3 +203,72 @@ def test_a_damaged_offset_in_a_pair_is_refused(
     path.write_bytes(gzip.compress(raw) if ending else raw)
     with pytest.raises(UnreadableScan):
         read_scan(path)
+
+
+@pytest.mark.parametrize("names", [("s.hdr", "s.img"), ("S.HDR", "S.IMG")])
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.Nifti2Pair])
+def test_a_pair_is_one_scan_in_a_folder_and_in_a_zip(
+    tmp_path: Path,
+    zipped: Callable[[dict[str, bytes]], bytes],
+    volume: np.ndarray,
+    names: tuple[str, str],
+    kind: Any,
+) -> None:
+    looks_like_dicom = volume.copy()
+    looks_like_dicom[:2, 0, 0] = 8, 16  # the voxels begin as an old DICOM file does
+    nibabel.save(kind(looks_like_dicom, np.eye(4)), tmp_path / "made.hdr")
+    study = tmp_path / "study"
+    study.mkdir()
+    files = {}
+    for name, made in zip(names, ("made.hdr", "made.img"), strict=True):
+        files[f"a/{name}"] = (tmp_path / made).read_bytes()
+        (study / name).write_bytes(files[f"a/{name}"])
+    for source in (study, study / names[0], study / names[1], zipped(files)):
+        scan = read_scan(source)
+        np.testing.assert_array_equal(scan.voxels, looks_like_dicom)
+        assert scan.part is None
+
+
+def test_a_packed_pair_is_read(tmp_path: Path, volume: np.ndarray) -> None:
+    path = tmp_path / "scan.hdr.gz"
+    nibabel.save(nibabel.Nifti1Pair(volume, np.eye(4)), path)
+    np.testing.assert_array_equal(read_scan(path).voxels, volume)
+    np.testing.assert_array_equal(read_scan(tmp_path / "scan.img.gz").voxels, volume)
+
+
+def test_a_lone_img_asks_for_its_header(tmp_path: Path) -> None:
+    (tmp_path / "scan.img").write_bytes(bytes(1000))
+    with pytest.raises(UnreadableScan, match="one half is missing"):
+        read_scan(tmp_path / "scan.img")
+
+
+def test_a_pair_cut_short_says_so(tmp_path: Path, volume: np.ndarray) -> None:
+    nibabel.save(nibabel.Nifti1Pair(volume, np.eye(4)), tmp_path / "scan.hdr")
+    voxels = (tmp_path / "scan.img").read_bytes()
+    (tmp_path / "scan.img").write_bytes(voxels[:-5])
+    with pytest.raises(UnreadableScan, match="cut short"):
+        read_scan(tmp_path / "scan.hdr")
+
+
+def test_header_extensions_are_passed_over(nifti: Write, volume: np.ndarray) -> None:
+    image = nibabel.Nifti1Image(volume, np.eye(4))
+    for comment in (b"Secret^Person", bytes(40_000)):
+        image.header.extensions.append(nibabel.nifti1.Nifti1Extension(6, comment))
+    for content in (image.to_bytes(), gzip.compress(image.to_bytes())):
+        np.testing.assert_array_equal(read_scan(content).voxels, volume)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+def test_every_real_dtype_is_read_in_both_byte_orders(
+    volume: np.ndarray, dtype: str, order: str, kind: Any
+) -> None:
+    voxels = (volume[::4, ::4, ::4] // 8).astype(dtype)
+    image = kind(voxels, np.eye(4), dtype=voxels.dtype)
+    header = image.header.as_byteswapped(order)
+    scan = read_scan(kind(voxels, None, header).to_bytes())
+    assert scan.voxels.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(scan.voxels, voxels)

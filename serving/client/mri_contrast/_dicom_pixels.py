@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mri_contrast._dicom import Frame, import_pydicom, parsing
-from mri_contrast._files import Entry
+from mri_contrast._dicom_file import import_pydicom, open_dicom, parsing
+from mri_contrast._dicom_frames import Frame
 from mri_contrast._scan import MAX_VOXELS, Scan, known_spacing, too_large
 from mri_contrast.errors import UnreadableScan
 
@@ -31,6 +32,13 @@ _TAGS = [
     "Rows",
     "SamplesPerPixel",
 ]
+# Who reads what pydicom and Pillow alone do not, by the beginning of the syntax' name.
+_DECODERS = {
+    "JPEG-LS": "pylibjpeg pylibjpeg-libjpeg",
+    "JPEG 2000": "pylibjpeg pylibjpeg-openjpeg",
+    "High-Throughput JPEG 2000": "pylibjpeg pylibjpeg-openjpeg",
+    "JPEG": "pylibjpeg pylibjpeg-libjpeg",
+}
 # Two slices nearer than this (mm) are at one position: no scanner steps so little.
 _SAME_PLACE = 1e-2
 
@@ -59,7 +67,8 @@ def read_frames(frames: Sequence[Frame]) -> Scan:
             images = -(-len(frames) // len(slices))
             notes = (f"{images} images at each position: the first used",)
         if len(slices) > 1:
-            gaps = np.diff(places_used)
+            with np.errstate(over="ignore"):
+                gaps = np.diff(places_used)
             step = float(np.median(gaps))
             if gaps.max() > 1.5 * step:
                 notes = (*notes, "slices are missing or unevenly spaced")
@@ -68,11 +77,13 @@ def read_frames(frames: Sequence[Frame]) -> Scan:
 
 
 def _place(frame: Frame) -> float | None:
-    """Where the slice lies along its normal, in mm."""
+    """Where the slice lies along its normal, in mm; None where that is unknown."""
     if frame.position is None or frame.orientation is None:
         return None
-    normal = np.cross(frame.orientation[:3], frame.orientation[3:])
-    return float(frame.position @ normal)
+    with np.errstate(over="ignore", invalid="ignore"):
+        normal = np.cross(frame.orientation[:3], frame.orientation[3:])
+        place = float(frame.position @ normal)
+    return place if math.isfinite(place) else None
 
 
 def _first_at_each_place(
@@ -100,16 +111,16 @@ def _voxels(slices: Sequence[Frame]) -> npt.NDArray[Any]:
     entry, pixels = None, np.empty(0)
     for frame in slices:
         if frame.entry is not entry:
-            entry, pixels = frame.entry, _decode(frame.entry)
-        stored = pixels.reshape(frame.frames, *frame.shape)[frame.index]
-        images.append(_rescaled(stored, frame))
+            entry, pixels = frame.entry, _decode(frame)
+        images.append(_rescaled(pixels[frame.index], frame))
     volume = np.stack(images, axis=-1)
     return _inverted(volume) if slices[0].inverted else volume
 
 
-def _decode(entry: Entry) -> npt.NDArray[Any]:
+def _decode(frame: Frame) -> npt.NDArray[Any]:
+    """`(frames, rows, columns)` stored values of the file that a frame is in."""
     pydicom = import_pydicom()
-    with parsing(), entry.open() as stream:
+    with parsing(), open_dicom(frame.entry) as stream:
         dataset = pydicom.dcmread(stream, force=True, specific_tags=_TAGS)
         if "TransferSyntaxUID" not in dataset.file_meta:
             implicit, little = dataset.original_encoding
@@ -121,19 +132,27 @@ def _decode(entry: Entry) -> npt.NDArray[Any]:
                 else pydicom.uid.ExplicitVRBigEndian
             )
         syntax = dataset.file_meta.TransferSyntaxUID
-        if not pydicom.pixels.get_decoder(syntax).is_available:
-            raise _no_decoder(syntax)
         try:
+            if not pydicom.pixels.get_decoder(syntax).is_available:
+                raise _no_decoder(syntax)
             decoded: npt.NDArray[Any] = dataset.pixel_array
+        except NotImplementedError:  # video, and what no standard names
+            raise UnreadableScan(
+                "its pixels are packed in a way that nobody here reads, such as video; "
+                "export them uncompressed"
+            ) from None
         except RuntimeError:  # the decoders there are refuse this kind, as 12-bit JPEG
             raise _no_decoder(syntax) from None
-        return decoded
+        return decoded.reshape(frame.frames, *frame.shape)
 
 
 def _no_decoder(syntax: Any) -> UnreadableScan:
+    name = str(syntax.name)  # pydicom's own word: it is one of its decoders' syntaxes
+    package = next((p for k, p in _DECODERS.items() if name.startswith(k)), None)
+    advice = f"pip install {package}, or decompress" if package else "decompress"
     return UnreadableScan(
-        f"its pixels are compressed ({syntax.name}) and no decoder here reads them: "
-        "pip install pylibjpeg pylibjpeg-libjpeg, or decompress them first"
+        f"its pixels are compressed ({name}) and no decoder here reads them: {advice} "
+        "them first"
     )
 
 
@@ -142,9 +161,10 @@ def _rescaled(stored: npt.NDArray[Any], frame: Frame) -> npt.NDArray[Any]:
         stored = stored.astype(stored.dtype.newbyteorder("="))
     if (frame.slope, frame.intercept) == (1.0, 0.0):
         return stored
-    scaled: npt.NDArray[Any] = stored.astype(np.float32)
-    scaled *= frame.slope
-    scaled += frame.intercept
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled: npt.NDArray[Any] = stored.astype(np.float32)
+        scaled *= frame.slope
+        scaled += frame.intercept
     return scaled
 
 
@@ -152,5 +172,6 @@ def _inverted(volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Turns dark into bright; the brightest becomes 0."""
     if volume.dtype.kind == "i":  # the range of a signed type need not fit into it
         volume = volume.astype(np.int64)
-    inverted: npt.NDArray[Any] = volume.max() - volume
+    with np.errstate(over="ignore", invalid="ignore"):
+        inverted: npt.NDArray[Any] = volume.max() - volume
     return inverted

@@ -14,9 +14,15 @@ from mri_contrast.errors import UnreadableScan
 # The finest whole-head scans of living people (0.25 mm) have 4.9e8 voxels; above
 # this a header is damaged or hostile, and memory is not taken.
 MAX_VOXELS = 2**29
+# Along one axis, as uint16 counts in DICOM. The slicer holds 150 weights for each voxel
+# of a side: 80 MB at this one, where an image of 16 x 4 million pixels took 5 GB.
+MAX_SIDE = 2**16
 # 8192 x 8192: far above any MRI slice or screenshot of one, and below the size at
 # which Pillow warns of a decompression bomb.
 MAX_PIXELS = 2**26
+
+
+_TINIEST = 1e-200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,12 +79,13 @@ def known_spacing(
     """Replaces unknown or impossible spacings by 1 mm.
 
     Args:
-        values: mm along i, j, k; None, zero, NaN or infinite where unknown.
+        values: mm along i, j, k; None, zero, NaN or infinite where unknown, or of a
+            size at which the slicer's products leave float64.
 
     Returns:
         The spacing, and a note where something was assumed.
     """
-    usable = [v is not None and math.isfinite(v) and v != 0 for v in values]
+    usable = [v is not None and _TINIEST < abs(v) < 1 / _TINIEST for v in values]
     spacing = [
         abs(float(v)) if ok and v is not None else 1.0
         for v, ok in zip(values, usable, strict=True)
@@ -87,14 +94,14 @@ def known_spacing(
     return (spacing[0], spacing[1], spacing[2]), notes
 
 
-def too_large(shape: tuple[int, ...], limit: int) -> None:
+def too_large(shape: tuple[int, ...], limit: int, longest: int = MAX_SIDE) -> None:
     """Refuses a scan before its memory is taken.
 
     Raises:
-        UnreadableScan: the product of `shape` is above `limit`.
+        UnreadableScan: the product of `shape` is above `limit`, or a side too long.
     """
-    if math.prod(shape) > limit:
+    if math.prod(shape) > limit or max(shape) > longest:
         raise UnreadableScan(
             f"its header claims {'x'.join(map(str, shape))} values; at most "
-            f"{limit} are read"
+            f"{limit} are read, {min(longest, limit)} along one axis"
         )

@@ -1,4 +1,4 @@
-"""Reads a scan, whatever holds it: PNG, JPEG, TIFF, NIfTI, DICOM, a folder or a zip."""
+"""Reads a scan, whatever holds it: an image, NIfTI, MGH, NRRD, DICOM, folder or zip."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mri_contrast._files import Entry, entries_of, kind_of
-from mri_contrast._scan import MAX_PIXELS, MAX_VOXELS, Part, Scan
+from mri_contrast._files import Entry, entries_of
+from mri_contrast._kinds import Kind, kind_of
+from mri_contrast._pairs import header_of, is_lone_half
+from mri_contrast._scan import MAX_PIXELS, MAX_VOXELS, Part, Scan, too_large
 from mri_contrast.errors import UnreadableScan
 
 __all__ = [
@@ -109,29 +111,42 @@ def _parts(entries: list[Entry]) -> list[Part]:
     dicom: list[Entry] = []
     for entry in entries:
         try:
-            kind = kind_of(entry.head())
+            header = header_of(entry)
+            if header is not None and entry.name:
+                continue  # bare voxels: their header is among the entries
+            found = header or entry
+            kind = kind_of(found.head())
         except UnreadableScan as error:
             parts.append(Part(entry.name, partial(_fail, error)))
             continue
+        if kind is None and not entry.name and is_lone_half(entry):
+            kind = "pair"
         if kind == "dicom":
             dicom.append(entry)
-        elif (reader := _reader(kind, entry)) is not None:
-            parts.append(Part(entry.name, partial(reader, entry)))
-    if dicom:
-        from mri_contrast._dicom import find_series
+        elif (reader := _reader(kind)) is not None:
+            parts.append(Part(entry.name, partial(reader, found)))
+    return parts + _series(dicom, alone=not parts)
 
-        try:
-            parts += find_series(dicom)
-        except UnreadableScan as error:
-            parts.append(Part(dicom[0].name, partial(_fail, error)))
-    return parts
+
+def _series(dicom: list[Entry], alone: bool) -> list[Part]:
+    """The series of the DICOM files; reports and the like beside scans are passed."""
+    if not dicom:
+        return []
+    from mri_contrast._dicom import find_series
+
+    try:
+        return find_series(dicom)
+    except UnreadableScan as error:
+        if alone or len(dicom) == 1:
+            return [Part(dicom[0].name, partial(_fail, error))]
+        return []
 
 
 def _fail(error: UnreadableScan) -> Scan:
     raise error
 
 
-def _reader(kind: str | None, entry: Entry) -> Callable[[Entry], Scan] | None:
+def _reader(kind: Kind | None) -> Callable[[Entry], Scan] | None:
     """What reads one file; the formats' libraries are imported when needed only."""
     if kind == "image":
         from mri_contrast._images import read_image
@@ -141,11 +156,18 @@ def _reader(kind: str | None, entry: Entry) -> Callable[[Entry], Scan] | None:
         from mri_contrast._nifti import read_nifti
 
         return read_nifti
-    voxels_of_a_pair = not entry.name and entry.path and entry.path.suffix == ".img"
-    if kind == "pair" or voxels_of_a_pair:
+    if kind == "pair":
         from mri_contrast._nifti import read_pair
 
         return read_pair
+    if kind == "mgh":
+        from mri_contrast._mgh import read_mgh
+
+        return read_mgh
+    if kind == "nrrd":
+        from mri_contrast._nrrd import read_nrrd
+
+        return read_nrrd
     return None
 
 
@@ -154,7 +176,7 @@ def _named(part: Part) -> Scan:
 
 
 def _nothing(entries: list[Entry]) -> str:
-    known = "PNG, JPEG, TIFF, NIfTI (.nii, .nii.gz) or DICOM"
+    known = "PNG, JPEG, TIFF, NIfTI, MGZ, NRRD or DICOM"
     if entries[0].name:
         return f"none of its {len(entries)} files is a scan ({known})"
     if not entries[0].head():
@@ -168,6 +190,8 @@ def _from_array(array: npt.NDArray[Any]) -> Scan:
         raise UnreadableScan(
             f"the array's shape is {array.shape}; give (h, w) or (i, j, k)"
         )
+    if array.size:
+        too_large(array.shape, array.size)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8)
     return Scan(array[:, :, np.newaxis] if array.ndim == 2 else array)
