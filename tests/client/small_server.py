@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -58,6 +58,7 @@ class SmallServer:
         metadata: what came with them.
         fails: status codes of the next Predict calls, one each.
         delays: seconds that the next Predict calls take, one each; then no time.
+        late_fails: as `fails`, but after the delay.
         version: that answers.
     """
 
@@ -69,10 +70,11 @@ class SmallServer:
         credentials: Any = None,
         signature: str = "slices_v1",
     ) -> None:
-        self.requests: list[Any] = []
+        self.requests: MutableSequence[Any] = []
         self.metadata: list[dict[str, Any]] = []
         self.fails: list[tuple[grpc.StatusCode, str]] = []
         self.delays: list[float] = []
+        self.late_fails: list[tuple[grpc.StatusCode, str]] = []
         self.version = 7
         self._says, self._signature = says, signature
         self._stopping = threading.Event()
@@ -117,11 +119,14 @@ class SmallServer:
 
     def _predict(self, request: Any, context: Any) -> Any:
         self.requests.append(request)
-        self.metadata.append(dict(context.invocation_metadata()))
+        sent = dict(context.invocation_metadata())
+        self.metadata.append({**sent, "peer": context.peer()})
         if self.fails:
             context.abort(*self.fails.pop(0))
         if self.delays:
             self._stopping.wait(self.delays.pop(0))
+        if self.late_fails:
+            context.abort(*self.late_fails.pop(0))
         slices = m.to_array(request.inputs["slices"])
         response = m.PredictResponse()
         response.model_spec.version.value = self.version

@@ -144,6 +144,9 @@ def _options(transport: Transport) -> list[tuple[str, int | str]]:
         # a firewall forgot is given up after this, not after a quarter of an hour.
         ("grpc.keepalive_timeout_ms", 5000),
         ("grpc.keepalive_permit_without_calls", 1),
+        # A larger request is not retried, and gRPC's own limit is 256 KiB, where a scan
+        # has 540 and a call 1 440 kB at most.
+        ("grpc.per_rpc_retry_buffer_size", 2**22),
         ("grpc.service_config", json.dumps(_service_config(transport))),
     ]
     if isinstance(transport.tls, Tls) and transport.tls.server_name is not None:
