@@ -148,9 +148,9 @@ def test_a_sheet_shows_every_scan_with_its_verdict(
     wide, high = 3 * SIZE, SIZE
     assert picture.shape[0] // (high + 40) == 2, "four in a row, and one more"
     assert picture.shape[1] // wide == 4
-    middle = [
-        picture[40 + high // 2, 6 + i * (wide + 12) + SIZE // 4] for i in range(4)
-    ]
+    # In the second plane, beside the bright disc.
+    row, column = 40 + SIZE // 3, 6 + SIZE + SIZE // 3
+    middle = [picture[row, column + i * (wide + 12)] for i in range(4)]
     assert len(set(middle)) == 4, "each is as bright as its class"
     assert (255, 110, 110) in colours, "the failed one's text is red"
 

@@ -158,6 +158,7 @@ class Conversation:
     def ready(self, timeout: float) -> Steps[None]:
         """Ends once the model answers."""
         end = time.monotonic() + timeout
+        reason: MriContrastError | None = None
         while True:
             left = end - time.monotonic()
             try:
@@ -168,7 +169,10 @@ class Conversation:
                 )
                 self.protocol.check_signature(response)
                 return
-            except (ServerUnavailable, DeadlineExceeded, ModelNotFound):
+            except (ServerUnavailable, DeadlineExceeded, ModelNotFound) as error:
+                # The last try has little time: what was said before tells more.
+                if reason is None or not isinstance(error, DeadlineExceeded):
+                    reason = error
                 if left <= _POLL_SECONDS:
-                    raise
+                    raise reason from None
             yield Pause(_POLL_SECONDS)

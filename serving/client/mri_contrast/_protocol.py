@@ -177,8 +177,8 @@ class Protocol:
             )
         if code == "DEADLINE_EXCEEDED":
             return DeadlineExceeded(
-                f"{self.target} did not answer in time: try again, or allow more than "
-                f"{self.timeout:g} s"
+                f"{self.target} did not answer in time: check that it runs, try again, "
+                f"or allow more than {self.timeout:g} s"
             )
         if code == "NOT_FOUND" or "Unrecognized servable version label" in details:
             return ModelNotFound(

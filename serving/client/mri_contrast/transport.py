@@ -16,7 +16,8 @@ MOST_RETRIES = 4
 # Safe to repeat: Predict changes nothing. RESOURCE_EXHAUSTED is a request that waited
 # too long in TF Serving's batching queue; UNAVAILABLE a full queue or no server.
 _RETRIABLE = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
-_SERVICES = ("PredictionService", "ModelService")
+# Not GetModelMetadata, by which `wait_until_ready` looks again and again itself.
+_RETRIED = {"PredictionService": "Predict", "ModelService": "GetModelStatus"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,10 @@ def _options(transport: Transport) -> list[tuple[str, int | str]]:
 def _service_config(transport: Transport) -> dict[str, Any]:
     """https://github.com/grpc/grpc/blob/master/doc/service_config.md ."""
     method: dict[str, Any] = {
-        "name": [{"service": f"tensorflow.serving.{name}"} for name in _SERVICES]
+        "name": [
+            {"service": f"tensorflow.serving.{service}", "method": name}
+            for service, name in _RETRIED.items()
+        ]
     }
     if transport.retries:
         method["retryPolicy"] = {
