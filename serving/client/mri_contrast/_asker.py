@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 HOPELESS = (ServerUnavailable, ModelNotFound, ClientTooOld)
 
 
-class Asker:
+class Asker(ABC):
     """The options of a client."""
 
     def __init__(
@@ -78,9 +79,9 @@ class Asker:
         self._conversation: Conversation = Conversation(self._protocol, audit)
         self._connect()
 
+    @abstractmethod
     def _connect(self) -> None:
         """Prepares what carries the calls."""
-        raise NotImplementedError
 
 
 class Run:

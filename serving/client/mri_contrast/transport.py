@@ -62,8 +62,7 @@ class Transport:
             taken; None never does. It doubles the load of a server that is slow.
         keepalive: seconds between pings on an idle connection. gRPC servers as they
             come, TF Serving's too, hang up on pings more often than every 300 s.
-        compression: of requests, "gzip" or "deflate". Slices shrink to about a half,
-            which pays on slow networks only.
+        compression: of requests, "gzip" or "deflate"; pays on slow networks only.
         interceptors: gRPC client interceptors (`grpc.aio` ones for `AsyncClient`), such
             as those of OpenTelemetry.
 
