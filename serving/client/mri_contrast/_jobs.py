@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -93,6 +91,8 @@ def _matches(pattern: str) -> Iterator[str]:
 
     A pattern that matches nothing is given back, to be told as a file that is missing.
     """
+    import glob
+
     if not _MAGIC.intersection(pattern) or os.path.lexists(pattern):
         yield pattern
     else:
@@ -101,6 +101,8 @@ def _matches(pattern: str) -> Iterator[str]:
 
 def _listed(table: Path) -> Iterator[str]:
     """The paths in a CSV file, line by line; relative ones start from its folder."""
+    import csv
+
     with table.open(newline="", encoding="utf-8-sig") as stream:
         rows = csv.DictReader(stream)
         try:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -45,7 +42,9 @@ class Audit:
 
     def content(self, slices: npt.NDArray[np.uint8]) -> str:
         """The salted hash by which slices are known in the file."""
-        return hmac.new(self._salt, slices.tobytes(), hashlib.sha256).hexdigest()
+        import hmac  # loads OpenSSL, which clients without an audit file need not
+
+        return hmac.new(self._salt, slices.tobytes(), "sha256").hexdigest()
 
     def write(self, decision: Mapping[str, Any]) -> None:
         """Adds a line, with the time.
@@ -69,6 +68,6 @@ def _kept_salt(path: Path) -> bytes:
     except FileExistsError:
         return beside.read_bytes()
     with os.fdopen(file, "wb") as stream:
-        salt = secrets.token_hex(32).encode()
+        salt = os.urandom(32).hex().encode()
         stream.write(salt)
     return salt

@@ -6,7 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mri_contrast._asker import Asker, Run
@@ -126,6 +126,8 @@ class Client(Asker):
             ServerUnavailable, ModelNotFound, ClientTooOld: the next scan would fail
                 just the same; with a journal, nothing that was done is lost.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
         pool = ThreadPoolExecutor(max(1, ahead))
         window: deque[Future[Result]] = deque()
         with Run(self._conversation, sources, journal) as run:
