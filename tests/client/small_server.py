@@ -104,7 +104,8 @@ class SmallServer:
             if credentials is None
             else self._server.add_secure_port(address, credentials)
         )
-        self.target = f"localhost:{self.port}"
+        # Not localhost: of its two addresses gRPC tells the last one's error only.
+        self.target = f"127.0.0.1:{self.port}"
         self._server.start()
 
     def __enter__(self) -> SmallServer:
