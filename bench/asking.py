@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 import mri_contrast.client
 from bench.load import Ask
-from mri_contrast import _messages, scans
+from mri_contrast import _messages
+from mri_contrast._cut import Cut
 from pipeline.contrasts import CLASSES
 
 TIMEOUT: Final = 120.0
@@ -130,13 +131,13 @@ def through_client(
     client: mri_contrast.client.Client, slices: NDArray[np.uint8]
 ) -> Ask:
     """Asks as the client does once it has cut a scan: to the verdict."""
-    scan = scans.read_scan(np.zeros((32, 32, 32), np.uint8))
+    cut = Cut(slices)
     protocol = client._protocol
 
     def ask() -> None:
         request = protocol.predict_request(slices)
         response = client._call("PredictionService/Predict", request)
-        protocol.answer(response, scan, len(slices))
+        protocol.answers(response, [cut])
 
     return ask
 

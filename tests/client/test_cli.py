@@ -17,7 +17,7 @@ from mri_contrast.cli import main
 
 FIELDS = [
     *("file", "part", "contrast", "probability", "probabilities"),
-    *("slices", "model_version", "gadolinium", "error"),
+    *("slices", "model_version", "gadolinium", "conflict", "error"),
 ]
 
 

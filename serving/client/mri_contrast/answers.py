@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from mri_contrast.errors import MriContrastError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,8 @@ class Answer:
         notes: what the reader had to choose, e.g. "4-D: first of 120 volumes used".
         gadolinium: probability in [0, 1] that it was taken after contrast agent, if it
             is a T1: the mean over the slices; None where the model does not tell.
+        conflict: where header or name of the scan disagree with its pixels, such as
+            "its series text says T2"; read on this machine alone.
     """
 
     contrast: str
@@ -29,6 +36,32 @@ class Answer:
     part: str | None = None
     notes: tuple[str, ...] = ()
     gadolinium: float | None = None
+    conflict: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one scan of many.
+
+    Attributes:
+        file: the path as it was given, found by a glob or read from a list; "" of what
+            has no path.
+        part: the series or file within it, where it holds several.
+        answer: None where there is none; then `error` says why.
+        error: None where there is an answer.
+        repeated: taken from the journal of an earlier run, not asked again.
+        preview: `(p, 150, 150)` uint8, the middle slice of each plane that was sent;
+            None where nothing was cut in this run.
+    """
+
+    file: str
+    part: str | None = None
+    answer: Answer | None = None
+    error: MriContrastError | None = None
+    repeated: bool = False
+    preview: npt.NDArray[np.uint8] | None = field(
+        default=None, repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True, slots=True)

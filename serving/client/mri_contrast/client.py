@@ -2,85 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from mri_contrast.answers import Answer, VersionStatus
-from mri_contrast.errors import (
-    DeadlineExceeded,
-    ModelNotFound,
-    ServerUnavailable,
-    UnreadableScan,
-)
-from mri_contrast.scans import Scan, Source, find_parts, read_scan
-from mri_contrast.slices import cut
+from mri_contrast._asker import Asker, Run
+from mri_contrast._jobs import Sources
+from mri_contrast.answers import Answer, Result, VersionStatus
+from mri_contrast.checks import Check, UploadCheck
+from mri_contrast.errors import MriContrastError
+from mri_contrast.scans import Source
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-# A server that starts is found within a second; grpc's own steps grow to two minutes.
-_CHANNEL_OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
-_POLL_SECONDS = 0.1
+    from mri_contrast._conversation import Step, Steps
+
+T = TypeVar("T")
 
 
-class Client:
+class Client(Asker):
     """A connection to one model on one server; threads may share it.
 
     Only uint8 slices of 150 x 150 pixels leave the machine: no header, no file name.
+    Every call ends within `timeout`. A process that forks may go on using it in parent
+    and child; the parent must not have called yet, or `GRPC_ENABLE_FORK_SUPPORT=1` be
+    set before gRPC is imported.
     """
 
-    def __init__(
-        self,
-        target: str,
-        *,
-        model: str = "mri_contrast",
-        label: str | None = None,
-        version: int | None = None,
-        timeout: float = 10.0,
-        accept: float | None = None,
-    ) -> None:
-        """Prepares the connection; it is made at the first call.
+    def _connect(self) -> None:
+        from mri_contrast._line import Line
 
-        Args:
-            target: HOST:PORT of the server's gRPC port, or a gRPC name such as
-                `dns:///mri-serving:8500`.
-            model: the model's name on the server.
-            label: asks the version with this label, such as "stable" or "canary".
-            version: asks this version; without label and version, the newest.
-            timeout: seconds that each call may take.
-            accept: least probability of a verdict that is not "unsure", in [0, 1];
-                without it, what the model was calibrated for.
-
-        Raises:
-            ValueError: an empty target or a URL, both label and version, a timeout
-                that is not positive, `accept` outside [0, 1].
-        """
-        if not target or target.startswith(("http://", "https://")):
-            raise ValueError(
-                f"target is {target!r}; give HOST:PORT of the gRPC port, such as "
-                "localhost:8500"
-            )
-        if label is not None and version is not None:
-            raise ValueError(
-                f"label {label!r} and version {version} are both given; give one"
-            )
-        if not timeout > 0:
-            raise ValueError(f"timeout is {timeout}; it must be a positive number (s)")
-        if accept is not None and not 0.0 <= accept <= 1.0:
-            raise ValueError(f"accept is {accept}; it must be in [0, 1]")
-        # Imported here: a program that only reads scans needs neither.
-        import grpc
-
-        from mri_contrast._protocol import Protocol
-
-        self._protocol = Protocol(target, model, label, version, timeout, accept)
-        self._channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
-        self._methods: dict[str, Callable[..., Any]] = {}
+        self._line = Line(self._protocol.target, self._transport)
 
     def __enter__(self) -> Client:
         return self
@@ -95,7 +51,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connection."""
-        self._channel.close()
+        self._line.close()
 
     def identify(self, source: Source) -> Answer:
         """Tells the contrast of the one scan that a source holds.
@@ -109,34 +65,86 @@ class Client:
             ServerUnavailable, DeadlineExceeded, ModelNotFound, ClientTooOld,
             RejectedByServer: the server did not answer the question.
         """
-        return self._ask(read_scan(source))
+        return self._run(self._conversation.identify(source))
 
-    def identify_many(self, source: Source) -> Iterator[Answer]:
-        """Tells the contrast of every series of a source, one after the other.
+    def check(self, source: Source, expected: str) -> Check:
+        """Tells whether a scan may be used in a slot.
 
-        A series is read only when its answer is asked for, so that one at a time is
-        in memory. One that cannot be read does not stop the rest.
+        Args:
+            source: as in `identify`.
+            expected: the class that the slot takes: "T1", "T2", "FLAIR" or "other";
+                "t1" and "T1w" are "T1" too.
 
         Raises:
-            UnreadableScan: nothing there is a scan; or, after the last answer, some
-                series could not be read (the message gives their count).
-            ServerUnavailable, DeadlineExceeded, ModelNotFound, ClientTooOld,
-            RejectedByServer: as `identify`; the series after it are not asked for.
+            ValueError: the model knows no such class.
+            UnreadableScan, ServerUnavailable, DeadlineExceeded, ModelNotFound,
+            ClientTooOld, RejectedByServer: as `identify`.
         """
-        parts = find_parts(source)
-        failures: list[UnreadableScan] = []
-        for part in parts:
+        return self._run(self._conversation.check(source, expected))
+
+    def check_upload(self, slots: Mapping[str, Source]) -> UploadCheck:
+        """Checks the scans of one upload together, and finds those that were swapped.
+
+        Up to 64 slices, two scans or three, go in one call.
+
+        Args:
+            slots: from what a slot expects to what is in it. A scan that cannot be read
+                is "not usable" and does not stop the others.
+
+        Raises:
+            ValueError: no slot is given, or the model knows no such class.
+            ServerUnavailable, DeadlineExceeded, ModelNotFound, ClientTooOld,
+            RejectedByServer: as `identify`.
+        """
+        return self._run(self._conversation.check_upload(slots))
+
+    def identify_many(
+        self,
+        sources: Sources,
+        *,
+        journal: str | os.PathLike[str] | None = None,
+        ahead: int = 1,
+    ) -> Iterator[Result]:
+        """Tells the contrast of every scan in many sources, in order, as they come.
+
+        A scan that cannot be read, or that the server refuses, becomes a result that
+        says why; the rest goes on. At most `ahead` scans are in memory.
+
+        Args:
+            sources: one source or any number: what `read_scan` takes, a pattern such as
+                `uploads/**/*.nii.gz`, or a CSV file with a column `file`, `path`,
+                `scan` or `image`. Every series of a folder or zip gets a result.
+            journal: a file that keeps what was done, on the disk before it is yielded.
+                The same run started again, even after `kill -9`, yields that from the
+                file and asks only about what is missing or has changed.
+            ahead: scans that are read and asked about at once, while you use the last
+                result; 0 reads each when its result is asked for.
+
+        Raises:
+            UnreadableScan: a CSV file that lists no scans.
+            ValueError: a journal of other questions, or with sources that have no path.
+            ServerUnavailable, ModelNotFound, ClientTooOld: the next scan would fail
+                just the same; with a journal, nothing that was done is lost.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        pool = ThreadPoolExecutor(max(1, ahead))
+        window: deque[Future[Result]] = deque()
+        with Run(self._conversation, sources, journal) as run:
             try:
-                answer = self._ask(part.read())
-            except UnreadableScan as error:
-                failures.append(error)
-            else:
-                yield answer
-        if failures:
-            raise UnreadableScan(
-                f"{len(failures)} of {len(parts)} series could not be read, the others "
-                f"are answered; the first: {failures[0]}"
-            ) from failures[0]
+                for item in run.items():
+                    window.append(
+                        _known(item)
+                        if isinstance(item, Result)
+                        else pool.submit(lambda job: self._run(run.steps(job)), item)
+                    )
+                    if len(window) > ahead:
+                        yield run.keep(window.popleft().result())
+                while window:
+                    yield run.keep(window.popleft().result())
+            finally:
+                # Not waited for: whoever stops here would wait for a whole deadline.
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def model_status(self) -> tuple[VersionStatus, ...]:
         """Lists the versions of the model that the server knows, newest first.
@@ -144,9 +152,7 @@ class Client:
         Raises:
             ServerUnavailable, DeadlineExceeded, ModelNotFound, RejectedByServer.
         """
-        request = self._protocol.status_request()
-        response = self._call("ModelService/GetModelStatus", request)
-        return self._protocol.statuses(response)
+        return self._run(self._conversation.status())
 
     def wait_until_ready(self, timeout: float = 60.0) -> None:
         """Returns as soon as the model answers; useful right after a start.
@@ -158,51 +164,49 @@ class Client:
             ServerUnavailable, DeadlineExceeded, ModelNotFound: still so at the end.
             ClientTooOld, RejectedByServer: at once, since waiting would not help.
         """
-        end = time.monotonic() + timeout
-        while True:
-            left = end - time.monotonic()
-            try:
-                response = self._call(
-                    "PredictionService/GetModelMetadata",
-                    self._protocol.metadata_request(),
-                    at_most=max(left, _POLL_SECONDS),
-                )
-                self._protocol.check_signature(response)
-                return
-            except (ServerUnavailable, DeadlineExceeded, ModelNotFound):
-                if left <= _POLL_SECONDS:
-                    raise
-            time.sleep(_POLL_SECONDS)
+        self._run(self._conversation.ready(timeout))
 
-    def _ask(self, scan: Scan) -> Answer:
-        slices = cut(scan)
-        request = self._protocol.predict_request(slices)
-        response = self._call("PredictionService/Predict", request)
-        return self._protocol.answer(response, scan, len(slices))
+    def _run(self, steps: Steps[T]) -> T:
+        """Carries out what a conversation asks for, in this thread."""
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    done = self._do(step)
+                except MriContrastError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(done)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _do(self, step: Step) -> Any:
+        from mri_contrast._conversation import Call, Work
+
+        if isinstance(step, Call):
+            return self._call(step.method, step.request, step.at_most)
+        if isinstance(step, Work):
+            return step.run()
+        time.sleep(step.seconds)
+        return None
 
     def _call(self, method: str, request: Any, at_most: float | None = None) -> Any:
         """Calls a method of TF Serving; raises the errors that `identify` documents."""
         import grpc
 
         timeout = self._protocol.timeout
-        call = self._methods.get(method) or self._method(method, request)
         try:
-            return call(
-                request, timeout=timeout if at_most is None else min(timeout, at_most)
+            return self._line.call(
+                method, request, timeout if at_most is None else min(timeout, at_most)
             )
         except grpc.RpcError as error:
             raise self._protocol.error(
                 error.code().name, error.details() or ""
             ) from error
 
-    def _method(self, method: str, request: Any) -> Callable[..., Any]:
-        """Prepares a method; kept, since that takes half as long as a call."""
-        from mri_contrast._messages import RESPONSES
 
-        call: Callable[..., Any] = self._channel.unary_unary(
-            f"/tensorflow.serving.{method}",
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=RESPONSES[method].FromString,
-        )
-        self._methods[method] = call
-        return call
+def _known(result: Result) -> Future[Result]:
+    done: Future[Result] = Future()
+    done.set_result(result)
+    return done
