@@ -6,13 +6,13 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mri_contrast._files import Entry, entries_of, kind_of, unzipped_head
+from mri_contrast._files import Entry, entries_of, reading
+from mri_contrast._kinds import kind_of, unzipped_head
 from mri_contrast._scan import Scan
 from mri_contrast.errors import UnreadableScan
 from mri_contrast.hints import Hints
@@ -74,19 +74,16 @@ class _Said:
             return _nifti(entry, self._sidecar(entry))
         return None
 
-    def _sidecar(self, entry: Entry) -> dict[str, Any]:
+    @staticmethod
+    def _sidecar(entry: Entry) -> dict[str, Any]:
         """The JSON beside an image, as BIDS and dcm2niix write it; else empty."""
-        content: bytes | None = None
-        if entry.path is not None:
-            beside = entry.path.with_name(f"{_stem(entry.path.name)}.json")
-            if beside.is_file() and beside.stat().st_size <= _LARGEST_SIDECAR:
-                content = beside.read_bytes()
-        elif (name := _stem(entry.name) + ".json") in self._by_name:
-            with self._by_name[name].open() as stream:
-                content = stream.read(_LARGEST_SIDECAR)
+        beside = entry.beside(f"{_stem(entry.file)}.json")
+        if beside is None:
+            return {}
         try:
-            read = json.loads(content or b"{}")
-        except ValueError:
+            with reading(), beside.open() as stream:
+                read = json.loads(stream.read(_LARGEST_SIDECAR))
+        except (UnreadableScan, ValueError):
             return {}
         return read if isinstance(read, dict) else {}
 
@@ -103,9 +100,7 @@ def _stem(name: str) -> str:
 
 
 def _nifti(entry: Entry, sidecar: dict[str, Any]) -> Hints:
-    head = entry.head()
-    head = unzipped_head(head) if head[:2] == b"\x1f\x8b" else head
-    stem = _stem(entry.path.name if entry.path else Path(entry.name).name)
+    head, stem = unzipped_head(entry.head()), _stem(entry.file)
     times = [_number(sidecar.get(name)) for name in _TIMES]  # BIDS: in seconds
     described, axial = _nifti_header(head)
     repetition, echo, inversion = [
@@ -178,11 +173,11 @@ def _common(found: Sequence[Hints]) -> Hints:
 
 def _dicom_header(entry: Entry) -> Any:
     """The few attributes that count; None where they cannot be read."""
-    from mri_contrast._dicom import import_pydicom, parsing
+    from mri_contrast._dicom_file import import_pydicom, open_dicom, parsing
 
     try:
         pydicom = import_pydicom()
-        with parsing(), entry.open() as stream:
+        with parsing(), open_dicom(entry) as stream:
             return pydicom.dcmread(
                 stream,
                 force=True,
