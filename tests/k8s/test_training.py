@@ -84,9 +84,6 @@ def test_preemption_does_not_count_as_a_failure(objects_of: Objects):
         assert rules[0] == {
             "action": "Ignore",
             "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
-        } or rules[0] == {
-            "action": "Ignore",
-            "onPodConditions": [{"type": "DisruptionTarget"}],
         }
 
 
