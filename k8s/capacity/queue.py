@@ -1,8 +1,8 @@
 """Servers with one queue, and an autoscaler as Kubernetes' behaves.
 
 One queue stands for a front that asks the server with the fewest calls. A call has a
-whole server, as TensorFlow's threads share it out. Calls are never merged: on CPUs a batch takes
-as long as its calls one by one (docs/decisions.md), so that merging only adds waiting.
+whole server, as TensorFlow's threads share it out. Calls are never merged: on CPUs a
+batch takes as long as its calls one by one (docs/decisions.md): merging adds waiting.
 """
 
 import dataclasses

@@ -96,7 +96,7 @@ def certificate(folder: Path, name: str, subject: str) -> None:
 
 
 def mount(folder: Path, into: Path, stamp: str) -> None:
-    """Puts a Secret in place as the kubelet does: files through a link that is moved."""
+    """Puts a Secret in place as the kubelet does: files behind a link that moves."""
     content = into / f"..{stamp}"
     content.mkdir(parents=True)
     for source, name in (("server.crt", "tls.crt"), ("server.key", "tls.key")):

@@ -27,8 +27,8 @@ METRICS_PATH = "/monitoring/prometheus/metrics"
 
 # What TF Serving 2.20 counts and the embedded server does not.
 TF_SERVING_ALONE = {":tensorflow:cc:saved_model:load_attempt_count"}
-# What neither exports but others do: kube-state-metrics 2, the kubelet's cAdvisor, Envoy
-# 1.36, Prometheus itself.
+# What neither exports but others do: kube-state-metrics 2, the kubelet's cAdvisor,
+# Envoy 1.36, Prometheus itself.
 OTHERS = {
     "container_cpu_usage_seconds_total",
     "envoy_server_days_until_first_cert_expiring",
