@@ -100,9 +100,15 @@ publish-winner: $(READY) ## From winner.json of NAME= to a published version and
 dashboard: $(READY) ## Show search NAME= (or the newest) while it runs: its page and TensorBoard, on loopback
 	@$(PYTHON) -m tuner.dashboard $(if $(NAME),--name "$(NAME)") $(ARGS)
 
-k8s: ## Render the manifests (needs kubectl 1.30 or later)
+OVERLAY ?=
+IMAGE ?=
+CANARY_IMAGE ?=
+ENVOY_IMAGE ?=
+GATEWAY_CLASS ?=
+
+k8s: ## Render manifests: all into build/k8s, or OVERLAY= with IMAGE= by digest
 	@command -v kubectl >/dev/null || { echo "error: kubectl is not installed; python3.11 .ci/install-kubectl build/tools unpacks one" >&2; exit 2; }
-	@kubectl kustomize k8s/serving/overlays/local
+	@$(SYSTEM_PYTHON) k8s/render.py $(if $(OVERLAY),"$(OVERLAY)") $(if $(IMAGE),--image "$(IMAGE)") $(if $(CANARY_IMAGE),--canary-image "$(CANARY_IMAGE)") $(if $(ENVOY_IMAGE),--envoy-image "$(ENVOY_IMAGE)") $(if $(GATEWAY_CLASS),--gateway-class "$(GATEWAY_CLASS)")
 
 publish: $(READY) ## Export RUN= (or the newest) into the registry, if it is no worse than stable
 	$(PYTHON) -m serving.export $(NAMED_RUN) $(ARGS)

@@ -1,6 +1,7 @@
 """The container files: as the servers read them, and as their linters want them."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -21,7 +22,8 @@ from serving.server import flags
 from serving.versions import STABLE, Registry, models_config
 
 CONTAINER = Path(warmup.__file__).parent / "container"
-DASHBOARD = CONTAINER / "grafana/dashboards/mri-serving.json"
+MONITORING = CONTAINER.parents[1] / "k8s/serving/components/monitoring"
+DASHBOARD = MONITORING / "dashboards/mri-serving.json"
 PROVISIONING = CONTAINER / "grafana/provisioning"
 TOOLS = "python3.11 -m venv FOLDER && FOLDER/bin/pip install -r .ci/containers.lock"
 
@@ -220,7 +222,10 @@ def test_grafana_finds_the_dashboard_and_its_data(
     (provider,) = yaml(PROVISIONING / "dashboards/files.yaml")["providers"]
     services = yaml(CONTAINER / "compose.yaml")["services"]
     mounted = dict(v.split(":")[:2] for v in services["grafana"]["volumes"])
-    assert mounted["./grafana/dashboards"] == provider["options"]["path"]
+    assert (
+        mounted[os.path.relpath(DASHBOARD.parent, CONTAINER)]
+        == provider["options"]["path"]
+    )
     home = services["grafana"]["environment"][
         "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"
     ]

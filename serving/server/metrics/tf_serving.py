@@ -13,7 +13,8 @@ PREFIX: Final = ":tensorflow:serving:"
 UNKNOWN: Final = "unknown"
 """Stands for models that are not served: their names are whatever a client sent."""
 
-_LATENCIES: Final = tuple(10 * 1.8**k for k in range(33))
+# With six digits, as TF Serving prints them: queries name these limits.
+_LATENCIES: Final = tuple(float(f"{10 * 1.8**k:g}") for k in range(33))
 _QUEUING: Final = tuple(100 * 1.2**k for k in range(52))
 _COUNTS: Final = tuple(float(2**k) for k in range(15))
 
