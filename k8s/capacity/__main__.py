@@ -58,10 +58,11 @@ def main() -> int:
             f"{target:6.0%}  {p50:6.0f}  {p99:6.0f}  {p999:8.0f}  "
             f"{outcome.waits.max():7.1f}  {most:4}  {share:4.0%}  {hours_:10.0f}"
         )
-        times, counts = zip(*outcome.replicas, strict=True)
-        below.step(np.array(times) / HOUR, counts, where="post", label=f"{target:.0%}")
+        times, counts = map(list, zip(*outcome.replicas, strict=True))
+        hours = np.array([*times, MORNING[1] * HOUR]) / HOUR  # the last one lasts
+        below.step(hours, [*counts, counts[-1]], where="post", label=f"{target:.0%}")
     below.set(xlabel="hour of the day", ylabel="servers", xlim=MORNING)
-    below.legend(title="target", ncols=len(TARGETS), fontsize="small")
+    below.legend(title="target", loc="upper left", fontsize="small")
     figure.tight_layout()
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PICTURE, dpi=110, metadata={"Software": None})
