@@ -67,7 +67,7 @@ class AsyncLine:
 async def _first_answer(
     start: Callable[[float], Any], timeout: float, after: float
 ) -> Any:
-    """As `_line._first_answer`: a second call where the first takes long."""
+    """Starts a second call where the first takes long; takes the first answer."""
     calls = [asyncio.ensure_future(start(timeout))]
     try:
         await asyncio.wait(calls, timeout=after)

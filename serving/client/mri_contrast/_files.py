@@ -167,7 +167,7 @@ def _entries_at(path: Path) -> list[Entry]:
 
 
 def hidden(name: str) -> bool:
-    """Tells what systems put beside files: `.git` (copies of scans), `._scan.nii`."""
+    """Tells what systems put beside files: `.git` (copies of scans), AppleDouble."""
     return name.startswith(".") or name == "__MACOSX"
 
 

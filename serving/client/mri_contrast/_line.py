@@ -25,12 +25,13 @@ class Line:
         self._target, self._transport = target, transport
         self._channel: Any = None
         self._closed = False
-        self._forget()
+        self.forget()
         if hasattr(os, "register_at_fork"):
             me = weakref.ref(self)
             os.register_at_fork(after_in_child=lambda: _forget(me))
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Connects anew at the next call: what there was belongs to the parent."""
         # The parent's channel is kept, never closed here: closing talks to its threads.
         self._parents_channel, self._channel = self._channel, None
         self._methods: dict[str, Callable[..., Any]] = {}
@@ -83,7 +84,7 @@ class Line:
 def _forget(line: weakref.ref[Line]) -> None:
     found = line()
     if found is not None:
-        found._forget()
+        found.forget()
 
 
 def _first_answer(start: Callable[[float], Any], timeout: float, after: float) -> Any:
