@@ -64,10 +64,11 @@ def _gadolinium(
     ]
     truth = np.array([table["gadolinium"][rows[0]] == 1 for rows in known], bool)
     score = np.array([table["said_gadolinium"][rows].mean() for rows in known])
-    both = truth.any() and not truth.all()
+    if truth.all() or not truth.any():
+        return {"count": len(truth), "auroc": None, "interval": None}
     resamples = Resamples.of(subjects[[rows[0] for rows in known]])
     return {
         "count": len(truth),
-        "auroc": float(roc_auc_score(truth, score)) if both else None,
-        "interval": resamples.of_area(truth, score) if both else None,
+        "auroc": float(roc_auc_score(truth, score)),
+        "interval": resamples.of_area(truth, score),
     }

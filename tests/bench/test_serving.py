@@ -9,7 +9,7 @@ from bench.timing import Effort
 
 @pytest.mark.timeout(900)
 def test_the_server_is_measured_where_no_other_is_there(nobody: Path) -> None:
-    rows = serving.measure(serving.RELEASED, Effort(0.05, 1), nobody)
+    rows = serving.measure(serving.released(), Effort(0.05, 1), nobody)
     by_id = {row.id: row for row in rows}
     assert set(by_id) == {
         *("server.throughput", "server.overhead_ms", "server.vs_peers"),

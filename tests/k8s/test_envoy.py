@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from k8s import render
-from mri_contrast import Client
+from mri_contrast import Client, Tls, Transport
 from serving.server.config import ServerConfig
 from serving.server.embedded import EmbeddedServer
 from serving.versions import NAME
@@ -52,10 +52,15 @@ class Front:
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Client]:
-        with Client(f"127.0.0.1:{self.port}", timeout=60) as client:
-            client._channel.close()
-            client._channel = self.channel()
-            yield client
+        tls = Tls(
+            self.folder / "ca.crt",
+            self.folder / "client.crt",
+            self.folder / "client.key",
+            SERVER_NAME,
+        )
+        transport = Transport(tls=tls)
+        with Client(f"127.0.0.1:{self.port}", timeout=60, transport=transport) as each:
+            yield each
 
     def serial(self) -> str:
         """Of the certificate that is shown now."""

@@ -64,3 +64,11 @@ def test_a_network_tells_both_and_one_without_heads_neither(run: Run) -> None:
     plain = build(HyperParameters(filters=(4, 8), heads=False))
     silent = of_run(dataclasses.replace(run, model=plain))
     assert heads.measure(silent, batches()) is None
+
+
+def test_where_no_scan_tells_of_the_agent_there_is_no_area(run: Run) -> None:
+    (batch,) = batches()
+    batch["gadolinium"] = tf.fill([6], tf.constant(-1, tf.int64))
+    found = heads.measure(of_run(run), [batch])
+    assert found is not None
+    assert found["gadolinium"] == {"count": 0, "auroc": None, "interval": None}
