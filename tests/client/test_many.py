@@ -141,10 +141,11 @@ def test_memory_does_not_grow_with_the_number_of_scans(
     peak(3)
     tracemalloc.start()
     try:
-        few, many = peak(5), peak(60)
+        # How many scans are held at once is up to threads: each side has 60 tries.
+        few, many = max(peak(5) for _ in range(12)), peak(60)
     finally:
         tracemalloc.stop()
-    assert many < few + 4_000_000, "55 more scans of 442 kB are 24 MB"
+    assert many < few + 1_000_000, "55 more scans of 442 kB"
 
 
 def test_the_same_run_started_again_asks_only_for_what_is_missing(
